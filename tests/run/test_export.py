@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import re
@@ -11,7 +12,7 @@ import zipfile
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,17 +24,20 @@ from specbuild.data.sources.coarsen import reduced
 from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.exporting import ExportResult, runtimes
 from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
-from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
+from specbuild.exporting.description import Axis, ExportedGraph, Shape, TensorDescription
 from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
 from specbuild.exporting.plain_keras import check_plain_keras
+from specbuild.exporting.stepped import called
 from specbuild.exporting.tracing import Traced
+from specbuild.exporting.worker import exported_as
 from specbuild.model.backend import keras
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
-from specbuild.training import Run
+from specbuild.training import Run, train
 from tests.backends import not_on_jax
+from tests.run.conftest import CONVOLUTION, SPEC, blobs
 from tests.run.report_page import copied
 from tests.run.test_serve import FOLDER, asked, npy, running
 
@@ -79,6 +83,43 @@ def test_other_formats_give_the_same(trained: Run, tmp_path: Path, format: str, 
     assert (result.batch, result.files) == (None, (tmp_path / f"rain{suffix}",))
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {f"rain{part}" for part in (*FORMATS[format].parts, f"{suffix}.json")}
+
+
+@pytest.fixture(scope="module")
+def convolution(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose model is one convolution."""
+    folder = tmp_path_factory.mktemp("convolution")
+    np.save(folder / "blobs.npy", blobs())
+    text = re.sub(r"layers:\n(  .*\n)+", CONVOLUTION, SPEC).replace("past: 3", "past: 2")
+    (folder / "spec.yaml").write_text(text, "utf-8")
+    quick = ["train.epochs=1", "train.steps_per_epoch=1"]
+    return train(folder / "spec.yaml", overrides=quick, out=folder / "runs", quiet=True, score=False).path
+
+
+@not_on_jax
+@pytest.mark.parametrize("shape", get_args(Shape))
+def test_every_format_holds_every_shape(convolution: Path, tmp_path: Path, shape: Shape) -> None:
+    (graph,) = exported_as(TrainedRun.open(convolution), shape).graphs
+    random = np.random.default_rng(0)
+    inputs = {
+        each.name: random.random([length or 2 for length in each.shape]).astype(each.dtype) for each in graph.inputs
+    }
+    expected = called(graph, inputs)
+    for format in FORMATS.values():
+        if format.backend == "torch" or not all(importlib.util.find_spec(name) for name in format.packages):
+            continue
+        path = tmp_path / f"{format.name}{format.suffix}"
+        convert(graph, format, path, None)
+        outputs = runtimes.LOAD[format.name](str(path), list(inputs), list(expected))(inputs)
+        for name, given in zip(expected, outputs, strict=True):
+            assert difference_of(np.asarray(given), expected[name]).relative < 1e-5, (format.name, name)
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+def test_pytorch_holds_every_shape(convolution: Path, tmp_path: Path, shape: Shape) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
+    result = export(convolution, format="torch", shape=shape, output=tmp_path / "rain.pt2")
+    assert result.difference.relative < 1e-5
 
 
 def test_the_server_of_the_examples_serves_an_export(trained: Run, rain: ExportResult) -> None:
@@ -307,6 +348,7 @@ def test_what_a_converter_says_is_told_without_places_in_its_code(
     assert caught.value.message == "LiteRT cannot hold this model: failed to legalize operation 'tfl.select_v2'"
 
 
+@not_on_jax
 def test_what_litert_lacks_is_named_with_the_layer(tmp_path: Path) -> None:
     model = small_model("x: [2, 4, 4, 1]", "{id: out, layer: AveragePooling3D, pool_size: [1, 2, 2]}")
     with pytest.raises(RunError) as caught:
@@ -314,6 +356,7 @@ def test_what_litert_lacks_is_named_with_the_layer(tmp_path: Path) -> None:
     assert caught.value.message == "LiteRT cannot hold this model: it has no operation AvgPool3D, which out needs"
 
 
+@not_on_jax
 def test_boxes_of_frames_are_reduced_with_the_axes_that_litert_takes(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="needs specbuild[litert]: pip install 'specbuild[litert]'")
     port = keras.Input((3, 4, 6, 2), name="x")
