@@ -38,7 +38,7 @@ def pytest_collection_finish() -> None:
     """What the modules of the tests imported stays: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(10_000, 10, 10)
 
 
 def seed_everything() -> None:
