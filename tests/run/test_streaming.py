@@ -380,6 +380,12 @@ REFUSED = {
         "mixed reads several frames at once, of a sequence of any length",
         5,
     ),
+    "feedback used twice": (
+        f"{HEAD}  - {{id: ar, autoregressive: {{do: [{{{cell('ConvGRU2D')}}}], horizon: 3}}}}\n"
+        "  - {id: again, reuse: ar, from: x}\noutputs: [ar, again]\n",
+        "again has the layers of ar, and both feed their frames back",
+        4,  # where these layers are written
+    ),
     "single images": (
         "specbuild: 1\ninputs: {x: [5, 6, 2]}\nlayers:\n  - {layer: Conv2D, filters: 1, kernel_size: 1}\n",
         "no input is a sequence of frames",

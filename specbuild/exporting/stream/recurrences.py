@@ -175,8 +175,16 @@ class Recurrences(Plain):
         self.ahead.ports[Port(node.id)] = end.port
 
     def _body(self, node: Node, body: Body, side: Side, frame: Port, starts: list[Port | None]) -> None:
-        """Add the nodes of a body to a graph, which read a frame of it."""
+        """Add the nodes of a body to a graph, which read a frame of it.
+
+        Raises:
+            Refused: they are there already, of another node that has the same layers.
+        """
         assert node.spec.body is not None
+        known = {each.id for each in side.nodes}
+        if any(inner.id in known for inner in body.step.nodes):
+            message = f"{node.id} has the layers of {node.shares}, and both feed their frames back"
+            raise Refused(node, message, reason="each of them would need states of its own for the same layers")
         reads = [frame, *(self.read(port, side) for port in node.inputs[1:])]
         for at, (x, here) in enumerate(zip(body.step.inputs, reads, strict=True)):
             if at >= node.spec.body.sequences:
