@@ -15,6 +15,9 @@ import onnxruntime
 manifest = Path(sys.argv[1])
 (graph,) = json.loads(manifest.read_text("utf-8"))["graphs"]
 frames = np.load(sys.argv[2])  # the latest frames (time, height, width, channels), NaN where missing
+steps = [each.get("computed", each)["steps"] for each in graph["inputs"]]
+if len({each[-2] for each in steps if len(each) > 1}) > 1:
+    sys.exit("the inputs read frames that are not equally far apart: choose those of each by its steps in the manifest")
 inputs = {}
 for each in graph["inputs"]:
     if "computed" in each:

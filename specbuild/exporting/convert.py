@@ -15,6 +15,7 @@ from specbuild.document import ArgumentError, RunError
 from specbuild.exporting.description import ExportedGraph
 from specbuild.exporting.formats import FORMATS, LONGEST_UNROLLED, Format
 from specbuild.model.backend import Registered, keras
+from specbuild.model.keras_internals import layers_inside
 from specbuild.model.saving import members, write_members
 
 Write = Callable[[ExportedGraph, Path, "int | None"], None]
@@ -72,7 +73,7 @@ def unrolled(model: Any, wanted: bool) -> Iterator[None]:
     """Unroll every recurrence of a model within the block, up to `LONGEST_UNROLLED` steps."""
     changed = []
     if wanted:
-        for layer in every_layer(model):
+        for layer in layers_inside(model):
             if getattr(layer, "unroll", None) is False and _is_short(layer):
                 layer.unroll = True
                 changed.append(layer)
@@ -81,21 +82,6 @@ def unrolled(model: Any, wanted: bool) -> Iterator[None]:
     finally:
         for layer in changed:
             layer.unroll = False
-
-
-def every_layer(layer: Any) -> Iterator[Any]:
-    """Yield a layer and every layer inside of it once: those of a model, of a wrapper and of a layer with a body."""
-    seen = {id(layer)}
-
-    def inside(each: Any) -> Iterator[Any]:
-        yield each
-        own = each.layers if isinstance(each, keras.models.Model) else vars(each).values()
-        for value in own:
-            if isinstance(value, keras.layers.Layer) and id(value) not in seen:
-                seen.add(id(value))
-                yield from inside(value)
-
-    yield from inside(layer)
 
 
 def _is_short(layer: Any) -> bool:

@@ -176,7 +176,7 @@ def _tensors(values: Sequence[Any], dtype: Any = None) -> list[Any]:
     """Return the tensors of several traced arrays, or of constants among them, in one type."""
     like = next(value for value in values if isinstance(value, Traced))
     tensors = [
-        value.tensor if isinstance(value, Traced) else Traced(ops.zeros_like(like.tensor) + _plain(value)).tensor
+        value.tensor if isinstance(value, Traced) else add(ops.zeros_like(like.tensor), _plain(value))
         for value in values
     ]
     return tensors if dtype is None else [ops.cast(tensor, _single(dtype)) for tensor in tensors]

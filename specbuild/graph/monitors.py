@@ -15,9 +15,12 @@ def reported_values(spec: Spec) -> tuple[str, ...] | None:
 
     They are `loss` and the metrics, with the loss of each output where several have one; the name of the output stands
     before the metric if there are several outputs. With `val_` before them, they are those of the validation split.
-    Not known are the names of metrics that plugins register, and of an output that reads a port such as `enc.last`.
+    Not known are the names of metrics that plugins register, what callbacks of plugins add, and the names of an output
+    that reads a port such as `enc.last`.
     """
     train, outputs = spec.train, spec.outputs
+    if any(signature("callbacks", callback.name) is None for callback in train.callbacks):
+        return None
     several = len(outputs) > 1
     if several and not spec.named_outputs and any(output.source.port for output in outputs):
         return None

@@ -40,7 +40,8 @@ def _read_by(graph: Graph) -> str:
     """Return what the opening of the data depends on."""
     spec = graph.spec
     shapes = [(each.id, each.shape) for each in graph.inputs], [(each.name, each.shape) for each in graph.outputs]
-    return repr((spec.data, spec.evaluate, spec.train.init_from, spec.train.loggers, shapes))
+    train = spec.train
+    return repr((spec.data, spec.evaluate, train.loss, train.init_from, train.loggers, shapes))
 
 
 def _faults_of(graph: Graph) -> tuple[Diagnostic, ...]:

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from specbuild.data import Dataset, Transform, open_data
+from specbuild.data.samples.views import seen_by
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.transforms.fit import fit
 from specbuild.document import SpecError
 from specbuild.graph.model import Graph, Input, Output, Port
 from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.outputs import OutputSection
 from tests.data.samples import frames, message, write_spec
 
 VARIABLES = {"path": "wind.npz", "variables": ["u10", "v10"], "layout": "T H W"}
@@ -89,6 +92,20 @@ def test_forecasts_are_in_the_units_of_their_output(tmp_path: Path) -> None:
         "probability of u10 >= 2 m/s",
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "units"),
+    [(["t2m"], ["K"]), (["wind"], [""]), (["t2m", "wind"], ["K", ""]), (["wind", "msl"], ["", "Pa"])],
+)
+def test_a_variable_without_units_does_not_get_those_of_another(variables: list[str], units: list[str]) -> None:
+    of_each = {"t2m": "K", "msl": "Pa"}
+    names = ("t2m", "wind", "msl")
+    metadata = FrameMetadata("x.nc", ("T", "H", "W", "C"), variables=names, units="K, Pa", units_of=of_each)
+    source = FrameSource(np.zeros((4, 3, 3, 3), np.float32), metadata)
+    seen = seen_by(OutputSection(variables=tuple(variables)), source).metadata
+    assert [seen.units_of_variable(name) for name in variables] == units
+    assert seen.common_units == (units[0] if len(units) == 1 else "")
 
 
 def test_without_missing_values_there_are_no_weights(tmp_path: Path) -> None:

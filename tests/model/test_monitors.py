@@ -59,5 +59,6 @@ def test_the_names_are_those_of_keras(text: str, expected: str) -> None:
 
 
 def test_names_that_only_a_plugin_knows_are_not_judged() -> None:
+    assert reported_values(load_spec(f"{HEAD}train: {{callbacks: ['mine>Extra']}}\n")) is None
     assert reported_values(load_spec(f"{HEAD}train: {{metrics: ['mine>Score']}}\n")) is None
     assert reported_values(load_spec(f"{HEAD}outputs: [enc.last, level]\n")) is None

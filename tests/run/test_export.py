@@ -23,7 +23,7 @@ from specbuild.cli import main
 from specbuild.data.sources.coarsen import reduced
 from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.exporting import ExportResult, runtimes
-from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
+from specbuild.exporting.convert import WRITERS, convert, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, Shape, TensorDescription
 from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
@@ -32,6 +32,7 @@ from specbuild.exporting.stepped import called
 from specbuild.exporting.tracing import Traced
 from specbuild.exporting.worker import exported_as
 from specbuild.model.backend import keras
+from specbuild.model.keras_internals import layers_inside
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
@@ -378,7 +379,7 @@ def test_recurrences_whose_steps_are_unknown_are_not_unrolled() -> None:
         {"id": "forecast", "autoregressive": {"do": [inner], "horizon": 3}},
     ]
     model = build_model({"specbuild": 1, "inputs": {"x": [2, 4, 4, 1]}, "layers": layers})
-    recurrent = [layer for layer in every_layer(model) if isinstance(layer, keras.layers.RNN)]
+    recurrent = [layer for layer in layers_inside(model) if isinstance(layer, keras.layers.RNN)]
     first = model.get_layer("first")
     assert first in recurrent
     assert len(recurrent) == 2

@@ -135,6 +135,7 @@ MOVING = """
   - {id: forecast, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
 data:
   source: {path: gaps.npy, layout: T H W}
+  units: mm/h
   inputs:
     rain: past
     flow: {motion: true, latest: 7, apart: 3}
@@ -174,6 +175,7 @@ def test_motion_comes_from_the_file_beside_the_model(spec: Path) -> None:
         "arguments": {"apart": 3, "scale": 2},
     }
     assert moved.computed is not None
+    assert (plan.inputs[0].units, moved.units) == ("mm/h", "mm/h")
     assert moved.computed.arguments == {"steps": [1, 2], "apart": 1, "scale": 1}
 
     stepped, difference = stepped_samples(trained, streaming(trained), 1e-4)  # 9 tiles, frame by frame

@@ -176,8 +176,9 @@ def test_sliders_and_lists_work_by_keyboard(browser: Any, report_file: Path) -> 
         play = page.locator("#browser-play")
         play.focus()
         page.keyboard.press("Enter")  # it shows the next lead time at once, and goes on until it is pressed again
-        assert (play.inner_text(), shown()[2]) == ("Pause", "+10 min")
-        page.locator("#browser-lead-text", has_text="+5 min").wait_for()
+        assert play.inner_text() == "Pause"
+        for lead in ("+10 min", "+5 min"):
+            page.locator("#browser-lead-text", has_text=lead).wait_for()
         page.keyboard.press("Enter")
         assert play.inner_text() == "Play"
         assert page.locator("#line-table tbody tr").count() == 5

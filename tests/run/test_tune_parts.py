@@ -15,7 +15,7 @@ from rich.console import Console
 
 from specbuild import load_spec
 from specbuild.cli import main
-from specbuild.document import Report, RunError
+from specbuild.document import ArgumentError, Report, RunError
 from specbuild.graph import check
 from specbuild.language import Spec
 from specbuild.runs.folder import RunFolder
@@ -289,6 +289,14 @@ def test_a_terminal_has_a_bar_and_a_line_for_each_trial() -> None:
     said = console.file.getvalue()
     assert line in said
     assert "trial 4/20" in said
+
+
+def test_a_value_that_a_run_does_not_report_is_an_error() -> None:
+    spec, row = load_spec(GROUPS), {"epoch": 1.0, "loss": 0.5, "val_loss": 0.25}
+    assert Objective("val_loss", larger_is_better=False).of(row, spec) == 0.25
+    with pytest.raises(ArgumentError, match='report no "val_csi"') as error:
+        Objective("val_csi", larger_is_better=True).of(row, spec)
+    assert "set tune.monitor to one of val_loss, or add the metric" in error.value.help
 
 
 @pytest.mark.parametrize(

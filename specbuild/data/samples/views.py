@@ -81,8 +81,8 @@ def seen_by(output: OutputSection, source: FrameSource) -> SeenFrames:
         metadata = replace(
             metadata,
             variables=output.variables,
-            units_of=units if len(units) > 1 else {},
-            units=", ".join(dict.fromkeys(units.values())) if units else metadata.units,
+            units_of=units if len(chosen) > 1 else {},
+            units=", ".join(dict.fromkeys(units.values())) if metadata.units_of else metadata.units,
             coordinates={letter: axis for letter, axis in metadata.coordinates.items() if letter != "C"},
             descriptions=tuple(metadata.descriptions[n] for n in chosen if n < len(metadata.descriptions)),
         )

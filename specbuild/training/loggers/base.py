@@ -62,7 +62,6 @@ class RunLogger(ABC):
 
     name: ClassVar[str]
     """As in `train.loggers`, and that of the extra that it needs."""
-    """The modules that it imports."""
 
     def __init__(self, settings: Section) -> None:
         self.settings: Any = settings
