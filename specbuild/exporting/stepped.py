@@ -48,10 +48,12 @@ def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -
         samples[graph.name] = Samples(inputs, outputs, source, frames, entries)
         return outputs
 
+    axes = {each.name: _time_axis(each) for graph in exported.graphs for each in graph.outputs if each.role == "frame"}
     for name, ours in forecasts(trained, exported, whole.inputs, call).items():
         run = whole.outputs[name]
-        if "quantiles" not in name and ours.shape[1] < run.shape[1]:  # the newest frame of several
-            run = run[:, -ours.shape[1] :]
+        count, axis = ours.shape[axes[name]], axes[name]
+        if count < run.shape[axis]:  # the newest frame of several
+            run = np.take(run, range(run.shape[axis] - count, run.shape[axis]), axis)
         difference = difference_of(ours, run)
         if not difference.relative <= tolerance:
             raise RunError(
