@@ -53,7 +53,7 @@ def _absent(error: Exception, model: Any) -> str:
     places = re.findall(r'error: loc\(.*?fused\["\w+:", "([^"@]+)@', text)
     parts = {part for place in places for part in place.split("/")[1:-1]}  # `pool_1` of a layer `pool`
     names = {*parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
-    named = sorted({layer.name for layer in every_layer(model)} & names)
+    named = sorted({layer.name for layer in layers_inside(model)} & names)
     needed = f", which {', '.join(named)} needs" if named else ""
     return f"it has no operation {operations[1].strip()}{needed}"
 
