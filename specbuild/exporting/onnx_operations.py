@@ -38,12 +38,20 @@ def expm1(graph: Any, node: Any, _name: str, _arguments: Any) -> None:
     graph.insert_new_node_on_output("Sub", output, name=make_name(node.name), inputs=[output, one])
 
 
+def erfc(graph: Any, node: Any, _name: str, _arguments: Any) -> None:
+    """1 − erf(x)"""
+    one = _one(graph, node)
+    (output,) = node.output
+    node.type = "Erf"
+    graph.insert_new_node_on_output("Sub", output, name=make_name(node.name), inputs=[one, output])
+
+
 def select(_graph: Any, node: Any, _name: str, _arguments: Any) -> None:
     """A choice between two values, which tf2onnx makes a sum of products: with NaN and 0 that is NaN."""
     node.type = "Where"
 
 
-HANDLERS: dict[str, Handler] = {"Log1p": log1p, "Expm1": expm1, "SelectV2": select}
+HANDLERS: dict[str, Handler] = {"Log1p": log1p, "Expm1": expm1, "Erfc": erfc, "SelectV2": select}
 """By the name of the operation in TensorFlow."""
 
 

@@ -334,6 +334,21 @@ def test_an_export_leaves_later_conversions_of_the_process_as_they_were(tmp_path
     assert after == before
 
 
+@not_on_jax
+def test_operations_that_tf2onnx_lacks_are_converted(tmp_path: Path) -> None:
+    """GELU of Keras uses 1 − erf(x)."""
+    model = small_model(
+        "x: [4]",
+        "{layer: Activation, activation: gelu}",
+        "{layer: Elementwise, function: expm1}",
+        "{id: out, layer: Elementwise, function: log1p}",
+    )
+    convert(graph_of(model), FORMATS["onnx"], tmp_path / "x.onnx", None)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    (given,) = runtimes.onnx(str(tmp_path / "x.onnx"), ["x"], ["y0"])({"x": x})
+    np.testing.assert_allclose(given, model.predict_on_batch(x), atol=1e-6)
+
+
 def test_what_a_converter_says_is_told_without_places_in_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
