@@ -231,7 +231,7 @@ def exported(run: Run, folder: Path, forms: Counter[str]) -> bool:
 
 
 def check_study(path: Path, case: DataCase, folder: Path) -> None:
-    """Search the space of a case: every trial is complete, and the best spec is accepted."""
+    """Search the space of a case: every trial is complete or refused, and the best spec is accepted."""
     try:
         study = tune(path, overrides=case.overrides, out=folder / "runs", name="study", quiet=True)
     except SpecError as error:
@@ -239,7 +239,7 @@ def check_study(path: Path, case: DataCase, folder: Path) -> None:
     except RunError as error:
         raise stopped("tune", error) from error
     for trial in study.trials:
-        if trial.state != "complete":
+        if trial.state not in ("complete", "refused"):
             raise Wrong(f"a trial is {trial.state}: {trial.params}, {trial.reason}")
     assert study.best_spec is not None
     report = Report()
