@@ -39,7 +39,7 @@ def main() -> None:
     try:
         build_graph(SPEC.replace("start: 0.9", "begin: 0.9"), plugins=["my_layers"])
     except SpecError as error:
-        print("a misspelt argument:", error, "\n")
+        print("a misspelled argument:", error, "\n")
 
     model = build_model(graph)
     print("the gates start at", np.round(model.get_layer("gate").get_weights()[0], 2))

@@ -35,15 +35,15 @@ SAMPLES: dict[str, str] = {
     "a loss": HEAD + "layers: []\ntrain:\n  loss: |",
     "nothing wrong": HEAD
     + "vars: {f: 8}\nlayers:\n  - {id: a, layer: ConvLSTM2D, filters: $f * 2, kernel_size: [3, $f]}\n",
-    "a misspelt argument": HEAD + "layers:\n  - {layer: Conv2D, filters: 8, stride: 2}\n",
+    "a misspelled argument": HEAD + "layers:\n  - {layer: Conv2D, filters: 8, stride: 2}\n",
     "a wrong type": HEAD + "layers:\n  - {layer: Conv2D, filters: many}\n",
     "a wrong choice": HEAD + "layers:\n  - {layer: Conv2D, filters: 8, padding: smae}\n",
     "an unknown layer": HEAD + "layers:\n  - {layer: Conv9D, filters: 8}\n",
     "a node without a form": HEAD + "layers:\n  - {id: a}\n",
     "two forms at once": HEAD + "layers:\n  - {layer: Conv2D, repeat: 3}\n",
     "from inside time_distributed": HEAD + "layers:\n  - time_distributed: {layer: Conv2D, filters: 8, from: rain}\n",
-    "a misspelt section key": HEAD + "layers: []\ntrain: {epoch: 3}\n",
-    "an optimizer's misspelt argument": HEAD + "layers: []\ntrain: {optimizer: {name: Adam, lerning_rate: 1}}\n",
+    "a misspelled section key": HEAD + "layers: []\ntrain: {epoch: 3}\n",
+    "an optimizer's misspelled argument": HEAD + "layers: []\ntrain: {optimizer: {name: Adam, lerning_rate: 1}}\n",
 }
 
 

@@ -1,6 +1,6 @@
 """Writes `specbuild/catalog/keras_signatures.json`: what the installed Keras offers, under which names and arguments.
 
-The checker reads the table instead of Keras, so it can name an unknown activation or a misspelt argument of `Adam`
+The checker reads the table instead of Keras, so it can name an unknown activation or a misspelled argument of `Adam`
 without loading a framework.
 
     python tools/keras_signatures.py           # write the table

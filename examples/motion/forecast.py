@@ -1,4 +1,4 @@
-"""Forecast with a model that reads the motion of the latest frames, with ONNX Runtime, NumPy and OpenCV alone.
+"""Forecast with a model that reads the motion of the latest frames; needs only ONNX Runtime, NumPy and OpenCV.
 
 specbuild export RUN --format onnx --output rain.onnx
 python forecast.py rain.onnx.json frames.npy

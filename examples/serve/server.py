@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
             sent = np.load(io.BytesIO(self.rfile.read(int(size))), allow_pickle=False)
             given = {next(iter(dtypes)): sent} if isinstance(sent, np.ndarray) else dict(sent)
             outputs = session.run(None, {name: values.astype(dtypes.get(name)) for name, values in given.items()})
-        except Exception as error:  # what NumPy or ONNX Runtime says of what was sent
+        except Exception as error:  # NumPy or ONNX Runtime says what is wrong with the request
             return self.answer(400, {"error": str(error).rpartition(" : ")[2]})
         np.savez(body := io.BytesIO(), **{port.name: x for port, x in zip(session.get_outputs(), outputs, strict=True)})
         return self.answer(200, body.getvalue())

@@ -1,4 +1,4 @@
-"""Forecast from frames as they arrive, with ONNX Runtime and NumPy alone, and OpenCV if the model reads motion.
+"""Forecast from frames as they arrive; needs only ONNX Runtime, NumPy and, if the model reads motion, OpenCV.
 
 specbuild export RUN --format onnx --shape streaming --output rain.onnx
 python frame_by_frame.py rain.onnx.json frames.npy
@@ -21,7 +21,7 @@ frames = []
 
 
 def read(each, state, number):
-    """Return an input of the `number`th call: a state, the newest frame, or what is computed from the latest ones."""
+    """Return an input of call `number`: a state, the newest frame, or what is computed from the latest frames."""
     if "computed" not in each:
         return state.get(each["name"], frames[-1][np.newaxis])
     how = each["computed"]

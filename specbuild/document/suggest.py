@@ -1,4 +1,4 @@
-"""Suggestions for misspelt words: the nearest choice, and lists of all."""
+"""Suggestions for misspelled words: the nearest choice, and lists of all."""
 
 from __future__ import annotations
 
