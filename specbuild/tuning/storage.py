@@ -135,8 +135,13 @@ def open_study(folder: StudyFolder, url: str | None, options: TuneSection, *, ma
 
 def with_whole_path(url: str) -> str:
     """Return the URL of a storage with the whole path of a file of SQLite, which is relative to the working folder."""
+    from sqlalchemy.engine import make_url
+
     file = _sqlite_file(url)
-    return url if file is None else f"sqlite:///{file.absolute().as_posix()}"
+    if file is None:
+        return url
+    whole: str = make_url(url).set(database=file.absolute().as_posix()).render_as_string(hide_password=False)
+    return whole
 
 
 def _sqlite_file(url: str) -> Path | None:

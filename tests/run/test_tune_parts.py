@@ -26,6 +26,7 @@ from specbuild.tuning.best import edited
 from specbuild.tuning.progress import Bar, trial_line
 from specbuild.tuning.result import TrialResult, short_names
 from specbuild.tuning.sampling import drawn, override, sampler, suggest
+from specbuild.tuning.storage import with_whole_path
 from specbuild.tuning.trial import Objective
 from tests.run.test_tune import SPEC, written
 from tests.run.tuning_worker import formula, loss
@@ -297,6 +298,18 @@ def test_a_value_that_a_run_does_not_report_is_an_error() -> None:
     with pytest.raises(ArgumentError, match='report no "val_csi"') as error:
         Objective("val_csi", larger_is_better=True).of(row, spec)
     assert "set tune.monitor to one of val_loss, or add the metric" in error.value.help
+
+
+def test_a_storage_keeps_its_driver_and_options_beside_the_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert with_whole_path("sqlite:///x.db") == f"sqlite:///{tmp_path.as_posix()}/x.db"
+    assert with_whole_path("sqlite+pysqlite:///x.db?timeout=5") == (
+        f"sqlite+pysqlite:///{tmp_path.as_posix()}/x.db?timeout=5"
+    )
+    for url in ("postgresql://me:secret@host/studies", "nowhere"):
+        assert with_whole_path(url) == url
 
 
 @pytest.mark.parametrize(
