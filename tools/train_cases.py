@@ -64,7 +64,7 @@ class TrainDrawing(DataDrawing):
         if isinstance(loss, dict) or loss not in PLAIN or not self.chance(0.2):
             return loss
         self.forms["sum of losses"] += 1
-        return {"sum": [loss, {"name": self.pick(*(set(PLAIN) - {loss})), "weight": 0.5}]}
+        return {"sum": [loss, {"name": self.pick(*(each for each in PLAIN if each != loss)), "weight": 0.5}]}
 
     def optimizer(self) -> Tree:
         name = self.pick(*OPTIMIZERS)
