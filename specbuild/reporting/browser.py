@@ -17,6 +17,7 @@ from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.evaluation.comparable import moments_of
 from specbuild.evaluation.forecast_scores import with_nulls
+from specbuild.evaluation.result import MODEL
 from specbuild.pictures import ColourScale, Scene, scale_of
 from specbuild.pictures.pixels import Pixels, Tick, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge
@@ -292,7 +293,7 @@ def _window_drawn(
         pictures.append({"time": "", "images": images, "errors": texts})
     units = f" {scene.units}" if scene.units else ""
     errors = ", ".join(
-        f"{named if name == 'model' else name} {error:#.3g}".rstrip(".") for name, error in window.errors.items()
+        f"{named if name == MODEL else name} {error:#.3g}".rstrip(".") for name, error in window.errors.items()
     )
     return {
         "number": window.number,

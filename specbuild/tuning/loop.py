@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,8 @@ def _do(given: Work, trial: optuna.trial.Trial, total: int) -> None:
     except Pruned:
         tell(states.PRUNED, "pruned", f"worse than the median after epoch {max(reports.reported)}")
     except Interrupted:
-        trial.set_user_attr(ATTEMPTS, {"reached": "", "count": 0})
+        with suppress(given_up()):  # or the signal would be lost
+            trial.set_user_attr(ATTEMPTS, {"reached": "", "count": 0})
         raise
     except ArgumentError as error:  # of the study, such as a monitor that no trial reports
         tell(states.FAIL, "failed", first_line(error))

@@ -23,6 +23,7 @@ import pytest
 from specbuild import load_spec
 from specbuild.document import ArgumentError, RunError
 from specbuild.language.sections.tune import TuneSection
+from specbuild.training import Interrupted
 from specbuild.tuning import Study, TrialResult, loop, pictures, storage, tune
 from specbuild.tuning.folder import StudyFolder
 from tests.run.test_tune import SPEC, written
@@ -152,6 +153,13 @@ def test_a_study_in_two_folders_is_finished_without_the_one_that_was_killed(tmp_
     assert study.finished
 
 
+def give_up(out: Path, file: Path) -> None:
+    """Let another process give up the trials of the study in `out` for lack of heartbeats."""
+    silence(file)
+    other = storage.open_study(StudyFolder.open(out), f"sqlite:///{file}", TuneSection(), maximize=False)
+    optuna.storages.fail_stale_trials(other.study)
+
+
 def test_a_trial_that_another_process_gave_up_does_not_end_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,9 +168,7 @@ def test_a_trial_that_another_process_gave_up_does_not_end_the_study(
 
     def run(*given: Any) -> float:
         if not began:  # this process sleeps, as when a laptop is closed, and another one looks at the study
-            silence(file)
-            other = storage.open_study(StudyFolder.open(tmp_path / "runs"), url, TuneSection(), maximize=False)
-            optuna.storages.fail_stale_trials(other.study)
+            give_up(tmp_path / "runs", file)
         return formula(began=began)(*given)
 
     monkeypatch.setattr(loop, "run", run)
@@ -171,6 +177,20 @@ def test_a_trial_that_another_process_gave_up_does_not_end_the_study(
     assert [trial.state for trial in study.trials] == ["failed", "complete", "complete"]
     assert study.trials[1].params == study.trials[0].params
     assert "trial  0  another process gave it up, having heard nothing of it for 150 s" in capsys.readouterr().out
+
+
+def test_a_signal_ends_the_study_also_if_its_trial_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, file = written(tmp_path, ALL_COMPLETE), tmp_path / "shared.db"
+
+    def run(*_: Any) -> float:
+        give_up(tmp_path / "runs", file)
+        raise Interrupted("", signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "run", run)
+    with storage.quietly(), pytest.raises(Interrupted, match=r"interrupted\. Resume with: specbuild tune --resume"):
+        tune(spec, out=tmp_path / "runs", name="study", storage=f"sqlite:///{file}", trials=2, quiet=True)
 
 
 @pytest.mark.parametrize(
