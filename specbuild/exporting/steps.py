@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from specbuild.data.sources.base import Region
-from specbuild.data.transforms.kinds import AnomalyStep, Only
+from specbuild.data.transforms.kinds import AnomalyStep, ClipStep, Only
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.step import FrameContext, Step
 from specbuild.document import ArgumentError
@@ -41,10 +41,14 @@ class Unchecked(Transform):
 
 
 def limits(transform: Transform) -> Iterator[str]:
-    """Yield a note on each step that has values it cannot take, which a graph does not refuse."""
-    for step in transform.steps:
+    """Yield a note on each step that can be given values it cannot take, which a graph does not refuse.
+
+    A step right after a `clip` that leaves only values it can take is not noted.
+    """
+    for before, step in zip((None, *transform.steps), transform.steps, strict=False):
         above = step.step.above if isinstance(step, Only) else step.above
-        if above is not None:
+        clipped = isinstance(before, ClipStep) and before.least is not None and above is not None
+        if above is not None and not (clipped and before.least > above):
             yield f"{_name(step)} needs values above {above:g}; other values count as missing"
 
 

@@ -14,13 +14,15 @@ from scipy.special import gammaincinv
 
 from specbuild import export
 from specbuild.catalog.heads import LEVELS
-from specbuild.data.transforms.kinds import STEPS, LogStep
+from specbuild.data.transforms import Transform
+from specbuild.data.transforms.kinds import STEPS, ClipStep, Log1pStep, LogStep, ScaleStep
+from specbuild.data.transforms.step import Step
 from specbuild.document import ArgumentError
 from specbuild.exporting.interface import opened
 from specbuild.exporting.physical import PhysicalPlan, physical
 from specbuild.exporting.samples import Samples, physical_samples
 from specbuild.exporting.stepped import stepped_samples
-from specbuild.exporting.steps import Unchecked
+from specbuild.exporting.steps import Unchecked, limits
 from specbuild.exporting.streaming import streaming
 from specbuild.exporting.tracing import gamma_quantile
 from specbuild.model.backend import keras
@@ -73,6 +75,18 @@ def run_of(spec: Path, text: str, past: str, loss: str) -> TrainedRun:
         encoding="utf-8",
     )
     return TrainedRun.open(train(spec, overrides=QUICK, out=spec.parent / "runs", quiet=True, score=False).path)
+
+
+def test_only_values_that_a_step_can_be_given_are_noted() -> None:
+    def noted(*steps: Step) -> list[str]:
+        return list(limits(Transform(steps, (0.0,))))
+
+    note = "log1p needs values above -1; other values count as missing"
+    assert noted(Log1pStep()) == [note]
+    assert noted(ClipStep(0, None), Log1pStep()) == []
+    assert noted(ClipStep(-1, None), Log1pStep()) == [note]
+    assert noted(ClipStep(None, 5), Log1pStep()) == [note]
+    assert noted(ClipStep(0, None), ScaleStep(2.0, -5.0), Log1pStep()) == [note]
 
 
 def test_gaps_tiles_boxes_and_a_mask(spec: Path) -> None:
