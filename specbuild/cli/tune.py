@@ -84,4 +84,6 @@ def _lines(study: Study) -> list[str]:
     if not study.finished:
         lines.append(f"continue with: specbuild tune --resume {study.path}")
     lines.append(f"best spec: {study.best_spec}")
+    if best.folder is None:
+        return [*lines, f"trial {best.number} was trained by a process with another folder, which has its run"]
     return [*lines, f"next: specbuild evaluate {best.folder}"]

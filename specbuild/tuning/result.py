@@ -35,7 +35,7 @@ class TrialResult:
     reason: str
     """Why it was refused, pruned or failed."""
     folder: Path | None
-    """Its run folder; None where training did not begin."""
+    """Its run folder; None where training did not begin, or where the run is in another folder of the study."""
     epochs: tuple[tuple[int, float], ...]
     """The monitored value after each epoch."""
 

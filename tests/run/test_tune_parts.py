@@ -24,7 +24,7 @@ from specbuild.training.loggers.base import Beginning
 from specbuild.tuning import loop, pictures, tune
 from specbuild.tuning.best import edited
 from specbuild.tuning.progress import Bar, trial_line
-from specbuild.tuning.result import TrialResult, short_names
+from specbuild.tuning.result import Study, TrialResult, short_names
 from specbuild.tuning.sampling import drawn, override, sampler, suggest
 from specbuild.tuning.storage import with_whole_path
 from specbuild.tuning.trial import Objective
@@ -274,6 +274,17 @@ def test_names_are_as_short_as_they_can_be() -> None:
         "layers.enc.filters": "enc.filters",
         "train.epochs": "epochs",
     }
+
+
+def test_a_best_trial_whose_run_is_in_another_folder_is_not_evaluated_from_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = TrialResult(0, "complete", 0.5, {"vars.a": 1}, 12.3, "", None, ((1, 0.5),))
+    study = Study(Path("runs/study"), "val_loss", False, 1, (trial,), Path("runs/study/best.yaml"))
+    monkeypatch.setattr("specbuild.tuning.tune", lambda *_, **__: study)
+    lines = CliRunner().invoke(main, ["tune", "spec.yaml"]).output.splitlines()
+    assert lines[-1] == "trial 0 was trained by a process with another folder, which has its run"
+    assert not any("specbuild evaluate" in line for line in lines)
 
 
 def test_a_terminal_has_a_bar_and_a_line_for_each_trial() -> None:
