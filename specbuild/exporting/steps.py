@@ -47,8 +47,8 @@ def limits(transform: Transform) -> Iterator[str]:
     """
     for before, step in zip((None, *transform.steps), transform.steps, strict=False):
         above = step.step.above if isinstance(step, Only) else step.above
-        clipped = isinstance(before, ClipStep) and before.least is not None and above is not None
-        if above is not None and not (clipped and before.least > above):
+        least = before.least if isinstance(before, ClipStep) else None
+        if above is not None and (least is None or least <= above):
             yield f"{_name(step)} needs values above {above:g}; other values count as missing"
 
 
