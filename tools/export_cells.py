@@ -127,7 +127,7 @@ class Zoo:
         return {"relative": relative, "seconds": seconds, "batch": fixed}
 
     def run(self, format: Format, job: Path) -> str:
-        """Run a job in the process of a format; return what it says of a failure."""
+        """Run a job in the process of a format; return the error if it fails."""
         process = self.processes.get(format.name)
         if process is None or process.poll() is not None:
             process = self.processes[format.name] = subprocess.Popen(
@@ -192,7 +192,7 @@ def described(model: Any, name: str) -> ExportedGraph:
 
 
 def drawn_samples(graph: ExportedGraph) -> Samples:
-    """Return drawn inputs of a graph, and what its `keras.Model` makes of them."""
+    """Return random inputs of a graph, and the outputs of its `keras.Model`."""
     from specbuild.model.backend import keras
 
     random = np.random.default_rng(0)
@@ -205,7 +205,7 @@ def drawn_samples(graph: ExportedGraph) -> Samples:
     given = list(inputs.values())
     flat = keras.tree.flatten(graph.model(given if len(given) > 1 else given[0], training=False))
     outputs = {each.name: keras.ops.convert_to_numpy(tensor) for each, tensor in zip(graph.outputs, flat, strict=True)}
-    return Samples(inputs, outputs, "drawn numbers")
+    return Samples(inputs, outputs, "random numbers")
 
 
 def main(name: str, folder: str) -> None:

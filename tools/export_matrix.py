@@ -6,8 +6,8 @@
     python tools/export_matrix.py --again --only mau     measure again, or with --failed what gave no file
 
 Each model has a process of its own, `tools/export_cells.py`, which is replaced where a cell takes longer than LIMIT.
-What is measured is on disk after each cell, in the folder of `--done`. `--torch` names a folder with PyTorch, if it is
-not installed.
+Each cell is stored as soon as it is measured, in the folder of `--done`. `--torch` names a folder with PyTorch, if
+it is not installed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHAPES = {**dict.fromkeys(ZOO, ("whole", "streaming")), **dict.fromkeys(TINY, ("
 LIMIT = 60.0
 """Seconds of processor time that a cell may take."""
 STUCK = 900.0
-"""Seconds after which a process is given up that uses no processor time."""
+"""Seconds without processor time after which a process is given up."""
 
 Cell = dict[str, Any]
 Done = dict[str, dict[str, dict[str, Cell]]]

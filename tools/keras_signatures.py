@@ -94,7 +94,7 @@ def table() -> dict[str, Any]:
 
     A signature is `{"required": [name…], "optional": {name: default}}`; `"common": true` where a layer also takes
     the arguments of every layer, which stand once under `common`. `"text"` is what Keras says of it in a sentence,
-    `"reports"` the name under which a metric stands in the history.
+    `"reports"` the name of a metric in the history.
     """
     families = {family: _classes(family) for family in CLASSES} | {family: _functions(family) for family in FUNCTIONS}
     return {

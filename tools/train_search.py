@@ -1,4 +1,4 @@
-"""Draw `train` and `tune` sections at random, and hold training, resuming and what follows to their promises.
+"""Draw `train` and `tune` sections at random, and check that training, resuming and what follows keep their promises.
 
     python tools/train_search.py [--cases N] [--seed N] [--minutes N] [--exported SHARE] [--keep FOLDER]
 

@@ -39,7 +39,7 @@ class LeakyReLU(_ElementWise):
 class ELU(_ElementWise):
     """x, or alpha · (eˣ − 1) below zero."""
 
-    alpha: Number = Field(1.0, description="The limit toward minus infinity, with its sign turned.")
+    alpha: Number = Field(1.0, description="The negative of the limit toward minus infinity.")
 
 
 class PReLU(_ElementWise):

@@ -12,7 +12,7 @@ INSTEAD: dict[str, str] = {
     "ModelCheckpoint": _SAVED,
     "OrbaxCheckpoint": _SAVED,
     "ProgbarLogger": "specbuild shows the progress itself",
-    "SwapEMAWeights": "write use_ema: true on the optimizer; validation and the saved model then use the averages",
+    "SwapEMAWeights": "write use_ema: true in the optimizer; validation and the saved model then use the averages",
     "TensorBoard": "write train.loggers: [tensorboard]",
     "TerminateOnNaN": "specbuild ends every training whose loss is not finite",
 }

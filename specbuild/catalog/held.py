@@ -1,4 +1,4 @@
-"""What a streaming model adds after a recurrence that skips masked steps; no spec names it."""
+"""The layer that a streaming model adds after a recurrence that skips masked steps; no spec names it."""
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.shapes import Shape

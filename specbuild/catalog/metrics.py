@@ -1,4 +1,4 @@
-"""The names under which metrics stand in the history."""
+"""The names of metrics in the history."""
 
 from collections.abc import Iterable
 

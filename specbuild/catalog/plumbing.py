@@ -249,7 +249,7 @@ class Roll(OverAxes):
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
     shift: Annotated[int, Whole()] = Field(
-        description="By how many entries; a negative number shifts toward the beginning."
+        description="Number of entries to shift by; a negative number shifts toward the beginning."
     )
 
     package = "specbuild"

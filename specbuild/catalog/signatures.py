@@ -37,7 +37,7 @@ class Signature:
 
     `name` is Keras's own: `MeanSquaredError` for `mse`. `required` and the keys of `optional`, which holds the
     defaults, are its arguments in order, without `name`. `text` says in a sentence what it is, or nothing of a layer.
-    `reports` is the name under which a metric stands in the history.
+    `reports` is the name of a metric in the history.
     """
 
     name: str

@@ -39,7 +39,7 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
 
     With --data the files are opened as training would open them: the frames must fit the model, the windows must fit
     the splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from must exist.
-    They are opened with the values that tune varies, too. A line says how much memory a training step takes.
+    The files are also opened with the values that tune varies. A line says how much memory a training step takes.
 
     \b
     Examples:
@@ -91,7 +91,7 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
 
 
 def _open_data(graph: Graph, spec: str, report: Report, overrides: tuple[str, ...], **options: Any) -> list[str]:
-    """Open what training would read, also with the values that tune varies; return what to say of it."""
+    """Open what training would read, also with the values that tune varies; return the lines to print."""
     from specbuild.document import SpecError, TooManyErrors
     from specbuild.facade import build_graph
     from specbuild.training.opened import data_line, notes_at_first, open_everything

@@ -31,8 +31,8 @@ def command(folder: str, conditions: tuple[str, ...], sort: str, score: str | No
     """List the runs in FOLDER and the folders in it; the default is runs.
 
     The score is that of the test split, pooled over lead times, in scores.json; skill is over the best baseline. The
-    time is from start to end, and is left out for a run that was continued or killed. Trials of tune also have the
-    validation value by which they are compared, under its name, and the state pruned or refused. Runs can be sorted and
+    time is from start to end, and is left out for a run that was continued or killed. Trials of tune also show the
+    validation value by which they are compared, and may have the state pruned or refused. Runs can be sorted and
     selected by run, state, spec, epochs, score, value, units, skill, baseline, started, seconds, device, precision,
     seed, data, overrides, monitor and judged, the value of a trial.
 

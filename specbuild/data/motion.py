@@ -58,7 +58,7 @@ def motion_field(frames: Floats, apart: int = 1, scale: float = 1) -> Floats:
     Args:
         frames: the latest frames (T, H, W, C) since the last gap in time, oldest first and one step apart; NaN where
             missing. A single frame shows no motion.
-        apart: frames so many steps apart are compared, or the first and the last of fewer frames.
+        apart: frames that many steps apart are compared; of fewer frames, the first and the last.
         scale: steps of the frames in a step of the result, such as 2 for the motion in 10 min between frames that are
             5 min apart.
     """
@@ -74,7 +74,7 @@ def extrapolated(frames: Floats, steps: Iterable[int], apart: int = 1, scale: fl
 
     Args:
         frames: as `motion_field` takes them, with its `apart` and `scale`.
-        steps: rising numbers of steps of 1 and more, each of `scale` steps of the frames.
+        steps: increasing numbers of steps, from 1, each of `scale` steps of the frames.
     """
     return moved(frames[-1], motion_field(frames, apart, scale), steps)
 
@@ -85,7 +85,7 @@ def moved(frame: Floats, field: Floats, steps: Iterable[int]) -> Floats:
     Args:
         frame: NaN where missing.
         field: its motion, as `motion_field` returns it.
-        steps: rising numbers of steps of 1 and more.
+        steps: increasing numbers of steps, from 1.
     """
     steps = list(steps)
     channels = range(frame.shape[-1])
@@ -139,7 +139,7 @@ def advect(frame: Floats, flow: Motion, steps: Iterable[int]) -> Floats:
     Args:
         frame: (H, W), NaN where missing.
         flow: its motion, as `motion` returns it.
-        steps: rising numbers of steps of 1 and more.
+        steps: increasing numbers of steps, from 1.
 
     Returns:
         (number of `steps`, H, W).

@@ -34,7 +34,7 @@ class Conversion:
     factor: float
     offset: float
     water: bool = False
-    """Whether a mass was taken as that of water, of which 1 kg on a square meter is 1 mm."""
+    """Whether a mass was taken as that of water, with 1 kg per square meter as 1 mm."""
 
 
 class UnitsError(ValueError):
@@ -85,7 +85,7 @@ def labelled(metadata: FrameMetadata, stated: str) -> FrameMetadata:
 
 
 def differ(metadata: FrameMetadata) -> bool:
-    """Whether the file gives its variables different units, so that one number for all of them has none."""
+    """Whether the file gives its variables different units, so that a number pooled over them has none."""
     first, *others = metadata.units_of.values() or ("",)
     return any(not same_units(first, other) for other in others)
 

@@ -1,4 +1,4 @@
-"""Optional packages: the extra that installs each, and what to say where one is missing."""
+"""Optional packages: the extra that installs each, and the message if one is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """The modules that each extra of `pyproject.toml` installs."""
 _FRAMEWORKS = {"tensorflow": ("", "gpu"), "jax": ("jax", "jax-gpu")}
-"""The extra of each framework, and that with its libraries for NVIDIA's cards; empty where it comes with specbuild."""
+"""The extra of each framework, without and with its CUDA libraries; empty if specbuild itself installs it."""
 
 
 def install(extra: str) -> str:
@@ -42,7 +42,7 @@ def install(extra: str) -> str:
 
 
 def install_framework(backend: str, *, gpu: bool = False) -> str:
-    """Return the command that installs a framework, with its libraries for NVIDIA's cards if `gpu`."""
+    """Return the command that installs a framework, with its CUDA libraries if `gpu`."""
     if extra := _FRAMEWORKS.get(backend, ("", ""))[gpu]:
         return install(extra)
     return f"pip install {backend}" + (", a CUDA build from pytorch.org" if gpu and backend == "torch" else "")

@@ -42,7 +42,7 @@ class Reliability:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the curve as JSON has it, where NaN is null.
+        """Return the curve from JSON, where NaN is null.
 
         Raises:
             KeyError: a key is missing.

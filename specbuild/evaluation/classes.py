@@ -62,7 +62,7 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
 
 
 def outputs_of(trained: TrainedRun, clips: ClipDataset, numbers: Sequence[int]) -> Iterator[tuple[int, Floats]]:
-    """Yield clips by number with what the model gives for each, (K,), or (1,) where one output decides on two classes.
+    """Yield clips by number with the model's output for each, (K,), or (1,) if one output decides between two classes.
 
     Each clip is read as in validation: frames and crop from the middle.
     """
@@ -161,7 +161,7 @@ class ClassScores:
 
     @staticmethod
     def are_in(values: Mapping[str, Any]) -> bool:
-        """Whether the content of a file of scores is that of a classifier."""
+        """Whether the content of a score file is that of a classifier."""
         return "confusion" in values
 
     @classmethod
@@ -207,7 +207,7 @@ def class_of(trained: TrainedRun, clips: ClipDataset, output: Floats) -> int:
 def probabilities_of(trained: TrainedRun, clips: ClipDataset, output: Floats) -> Floats:
     """Return the probability of each class, (K,), by an output of the model.
 
-    They need not sum to 1 if the model decides on each class by itself.
+    They need not sum to 1 if the model decides on each class separately.
     """
     logits = _gives_logits(trained)
     x = output.astype(np.float64)

@@ -254,7 +254,7 @@ class _Pictured:
 def _notes(
     trained: TrainedRun, spec: Spec, dataset: Dataset, split: str, part: str, tables: Iterable[ScoreTable]
 ) -> tuple[str, ...]:
-    """Return what else is to be said of scores: of the data that were read, their units, and files that were not used.
+    """Return notes on scores: on the data that were read, their units, and files that were not used.
 
     Args:
         part: as `_Scored` has it.
@@ -294,7 +294,7 @@ def _mixed_units(dataset: Dataset, trained: TrainedRun) -> tuple[str, ...]:
     if not listed:
         return ()
     command = f"specbuild evaluate {trained.folder.path} --variable {dataset.labels.variables[0]}"
-    return (f"these scores pool variables of different units, {listed}; of one alone: {command}",)
+    return (f"these scores pool variables of different units, {listed}; to score one alone: {command}",)
 
 
 def _check_room(dataset: Dataset, split: str) -> None:

@@ -162,7 +162,7 @@ class ScoreTable:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the table that `to_dict` wrote; old files do not have `observed`, so that its coverage is not known.
+        """Return the table that `to_dict` wrote; old files do not have `observed`, so their coverage is not known.
 
         Raises:
             KeyError: a key is missing, or no score has one of the titles.

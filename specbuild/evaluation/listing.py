@@ -93,7 +93,7 @@ def listed_runs(folder: str | Path, score: str | None = None) -> tuple[ListedRun
 
 
 def _as_trial(run: ListedRun, trials: Mapping[str, Trial]) -> ListedRun:
-    """Return a run with what its study says of it, where it is a trial of one."""
+    """Return a run with what its study records of it, if it is a trial of one."""
     trial = trials.get(Path(run.run).name)
     if trial is None or run.state == "damaged":
         return run

@@ -36,7 +36,7 @@ def extrapolation(frames: Floats, steps: Sequence[int]) -> Floats:
 
     Args:
         frames: the latest frames (T, H, W) in mm/h, at least two, NaN where missing.
-        steps: rising numbers of steps of 1 and more.
+        steps: increasing numbers of steps, from 1.
 
     Returns:
         (number of `steps`, H, W) in mm/h. NaN where the path of a pixel begins outside the frame.
@@ -53,7 +53,7 @@ def ensemble(frames: Floats, steps: Sequence[int], minutes: float, kilometres: f
 
     Args:
         frames: the latest frames (T, H, W) in mm/h, at least three, NaN where missing.
-        steps: rising numbers of steps of 1 and more.
+        steps: increasing numbers of steps, from 1.
         minutes: between two frames.
         kilometres: the size of a pixel.
         seed: of the noise.

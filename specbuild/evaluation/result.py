@@ -147,11 +147,11 @@ class Evaluation:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the evaluation that `to_dict` wrote.
 
-        What is null is NaN, so that an infinite number is not known any more. `shown` is the default. A file from
-        before `of_event` was written is read as the scores of a value.
+        Null is read as NaN, so infinite numbers are lost. `shown` is the default. Files from before `of_event` was
+        written are read as scores of a value.
 
         Raises:
-            KeyError: a key is missing, or no score has a title that is named.
+            KeyError: a key is missing, or a title is that of no score.
             TypeError, ValueError, AttributeError: a value is of another type.
         """
         return cls(

@@ -45,7 +45,7 @@ def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None)
 
 
 def _absent(error: Exception, model: Any) -> str:
-    """Return which operations LiteRT does not have, and the layers that it names with them; empty if it is not that."""
+    """Return the operations that LiteRT lacks and the layers that need them; empty for any other error."""
     text = str(error)
     operations = re.search(r"\bTF Select ops: ([\w, ]+)", text)
     if operations is None:
@@ -54,7 +54,7 @@ def _absent(error: Exception, model: Any) -> str:
     parts = {part for place in places for part in place.split("/")[1:-1]}  # `pool_1` of a layer `pool`
     names = {*parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
     named = sorted({layer.name for layer in layers_inside(model)} & names)
-    needed = f", which {', '.join(named)} needs" if named else ""
+    needed = f", needed by {', '.join(named)}" if named else ""
     return f"it has no operation {operations[1].strip()}{needed}"
 
 

@@ -28,13 +28,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """How an input is computed from frames before the graph runs, by a function in `MOTION_FILE`.
+    """How a function in `MOTION_FILE` computes an input from frames before the graph runs.
 
     Attributes:
         function: of the file.
         of: the input with the frames.
         steps: the time of each frame that the function takes, such as `-5 min`, the last past one being 0.
-        may_be_fewer: whether it takes fewer frames where a gap or the beginning of the data leaves no more.
+        may_be_fewer: whether it also takes fewer frames, after a gap or at the beginning of the data.
         arguments: further arguments, by name.
     """
 
@@ -73,7 +73,7 @@ class TensorDescription:
         channels: names of the variables along the last axis, where they have any.
         steps: what each entry along the time axis is, such as `+5 min`; empty without a time axis.
         missing: whether NaN stands for a missing value.
-        computed: of an input that no graph computes, how it is computed from frames; None where it is given as it is.
+        computed: how an input that no graph computes is computed from frames; None for any other input.
     """
 
     name: str

@@ -95,7 +95,7 @@ def export(
         The files and their manifest, and the largest difference between the file's forecasts and those of the run.
 
     Raises:
-        SpecError: it is not a run folder; the model cannot be exported in that shape or format, and which nodes.
+        SpecError: it is not a run folder, or nodes of the model cannot be exported in that shape or format.
         ArgumentError: there is no such format or shape; the file exists; the model cannot be exported in that shape.
         RunError: a package is missing; the run has no trained model; the format cannot express it; the outputs of the
             exported file differ from those of the run.
@@ -127,10 +127,10 @@ def export(
 
 
 def _check_graphs(trained: TrainedRun, kind: Format, shape: Shape) -> None:
-    """Refuse what the nodes of a model tell alone, before a framework is loaded or a forecast computed.
+    """Refuse what can be refused from the nodes alone, before a framework is loaded or a forecast computed.
 
     Raises:
-        SpecError: the model cannot run frame by frame, or the format cannot hold one of its layers; which nodes.
+        SpecError: nodes of the model cannot run frame by frame, or the format cannot hold them.
     """
     streams = stream_graphs(trained.graph).graphs if shape == "streaming" else ()
     if kind.holds_layers:
@@ -193,7 +193,7 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
 
 
 def _in_a_process(job: Path) -> str:
-    """Run a job of `runtimes` in a process of its own; return the end of what it says of a failure, or nothing."""
+    """Run a job of `runtimes` in a separate process; return the end of its error output, or nothing if it succeeds."""
     done = subprocess.run(
         [sys.executable, "-I", runtimes.__file__, str(job)], capture_output=True, text=True, check=False
     )
@@ -213,7 +213,7 @@ def run_graph(
         graph: its record in the manifest.
         folder: with the exported file and the samples, both called as the graph.
         batch: the batch size, if the file fixes it; None: any.
-        run: runs the job in a file, and returns what is said of a failure.
+        run: runs the job in a file, and returns the error if it fails.
 
     Returns:
         Its outputs, by the samples that they are of and the number of the output, and the seconds for one sample.
@@ -317,7 +317,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def motion_path(path: Path) -> Path:
-    """Return where the Python file lies that computes the motion which an exported file reads."""
+    """Return the path of the Python file that computes the motion for an exported file."""
     return path.with_name(f"{path.name}.{MOTION_FILE}")
 
 

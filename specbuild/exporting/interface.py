@@ -1,4 +1,4 @@
-"""What goes into and comes out of graphs in physical units, and what of a run decides it.
+"""The inputs and outputs of graphs in physical units, and the parts of a run that determine them.
 
 Shapes: P past and F future frames, `space` the spatial axes, C channels.
 """
@@ -66,7 +66,7 @@ class Interface:
 
     @property
     def coarsen(self) -> CoarsenSection | None:
-        """How the pixels of the files become those of the model's frames; None where they are these."""
+        """How the pixels of the files become those of the model's frames; None if they are the same."""
         return self.trained.data.source.coarsen
 
     @cached_property

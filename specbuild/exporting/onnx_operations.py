@@ -1,6 +1,6 @@
 """Operations of TensorFlow that tf2onnx cannot convert, or not with NaN, for models and transforms that use them.
 
-They are given to tf2onnx with each conversion, so that other conversions in the same process are as without them.
+They are passed to tf2onnx with each conversion, so that other conversions in the same process do not use them.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class PhysicalPlan(Interface):
         return keras.ops.reshape(one, (-1, *(1,) * value.ndim)) + value[np.newaxis]
 
     def _as_target(self, first: Traced | None, offsets: list[int]) -> Callable[[Any], Any]:
-        """Return what gives future frames (F, *space, C) in the units of the target; missing values are filled."""
+        """Return a function for future frames (F, *space, C) in the units of the target, missing values filled."""
         transform, context = Unchecked.of(self.dataset.transform), self._context(first, offsets)
         return lambda future: transform.fill_missing(transform.apply(future, context))
 

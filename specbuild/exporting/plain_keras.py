@@ -1,4 +1,4 @@
-"""Which nodes keep a model from plain Keras, whose files store layers. Known from the graph, before any framework."""
+"""The nodes that plain Keras cannot load, as its files store layers. Found in the graph, without any framework."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ HELP = "use --format savedmodel or --format onnx, which hold the operations of e
 def check_plain_keras(graphs: tuple[Graph, ...]) -> None:
     """Refuse graphs with layers that Keras does not have.
 
-    Layers of ours without weights become operations. Whether a mask reaches a recurrent layer, for which ours then
-    computes something else than Keras's, is known when the model is built; `convert` refuses it there.
+    Our layers without weights become operations. Recurrent layers of ours that a mask reaches compute something other
+    than Keras's; that is known only once the model is built, so `convert` refuses them.
 
     Raises:
-        SpecError: one is there; with the place and the name of each.
+        SpecError: there are such layers; with the place and the name of each.
     """
     findings: dict[Span, Diagnostic] = {}
     for graph in graphs:
@@ -34,9 +34,9 @@ def _reason(node: Node) -> str:
     """Return why a node cannot be in a `.keras` file; empty if it can."""
     layer = innermost(node.layer)
     if node.inside:
-        return "it runs layers in a loop of specbuild" if any(each.weights for each in node.with_inside) else ""
+        return "it runs layers in a specbuild loop" if any(each.weights for each in node.with_inside) else ""
     if isinstance(layer, PluginLayer):
         return "it is a layer of a plugin"
     if layer.origin != "specbuild" or not (node.weights or hasattr(layer, "seed")):
         return ""
-    return "Keras has no such layer" if layer.package == "specbuild" else "Keras's layer has not all of these options"
+    return "Keras has no such layer" if layer.package == "specbuild" else "Keras's layer lacks some of these options"

@@ -150,7 +150,7 @@ def computed(record: Mapping[str, Any], stored: Arrays) -> np.ndarray[Any, Any]:
 
 
 def main(job_file: str) -> None:
-    """Run a job in this process, from which what the runtime must not need is absent from now on."""
+    """Run a job in this process, and hide from it the modules that the runtime must not need."""
     job = json.loads(Path(job_file).read_text("utf-8"))
     hide(ABSENT[job["format"]])
     sys.path += [folder for folder in job["path"] if folder not in sys.path]

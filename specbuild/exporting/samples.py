@@ -58,7 +58,7 @@ def whole_samples(trained: TrainedRun) -> Samples:
     except (SpecbuildError, OSError):
         samples, source = [], ""
     if not samples:
-        samples, source = [_drawn(trained, number) for number in range(WINDOWS)], "drawn numbers"
+        samples, source = [_drawn(trained, number) for number in range(WINDOWS)], "random numbers"
     samples = [samples[number % len(samples)] for number in range(batch or len(samples))]
     inputs = {
         each.id: np.stack([part[each.id] for part in samples]).astype(each.dtype) for each in trained.graph.inputs

@@ -123,7 +123,7 @@ def _read(
     resolver: Resolver | None,
     roots: tuple[str | Path, ...],
 ) -> tuple[Spec | None, Graph | None]:
-    """Return as much of a spec as could be read, and its graph; without one where `report` has an error."""
+    """Return as much of a spec as could be read, and its graph, or None if `report` has an error."""
     spec, graph = None, None
     with suppress(TooManyErrors):
         spec = read_spec(source, overrides, report, roots=roots)

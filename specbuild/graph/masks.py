@@ -7,7 +7,7 @@ from specbuild.catalog.wrappers import innermost
 from specbuild.graph.model import Graph, Port
 
 _WITHOUT_MASK = ("convolution", "pooling", "reshaping")
-"""The modules of the catalog whose layers give no mask on; of those of ours these are all but pointwise ones."""
+"""The modules of the catalog whose layers pass no mask on; of our own layers, only pointwise ones pass it on."""
 
 
 def masked_nodes(graph: Graph) -> frozenset[str]:
@@ -33,7 +33,7 @@ def masked_ports(graph: Graph) -> frozenset[Port]:
 
 
 def takes_mask(layer: Layer) -> bool:
-    """Whether a layer may use the mask of its input, or give it on."""
+    """Whether a layer may use the mask of its input, or pass it on."""
     if layer.origin == "specbuild":
         return layer.pointwise or layer.kind == "Equation"
     return layer.kind == "GlobalAveragePooling1D" or type(layer).__module__.rpartition(".")[2] not in _WITHOUT_MASK

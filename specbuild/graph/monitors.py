@@ -1,4 +1,4 @@
-"""What training reports of each epoch, and whether what a spec monitors is among it."""
+"""The values that training reports after each epoch, and whether those that a spec monitors are among them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def monitors(spec: Spec) -> Iterator[tuple[tuple[PathPart, ...], str]]:
 
 
 def check_monitors(spec: Spec, report: Report) -> None:
-    """Report what is monitored in training and no epoch has, unless a callback given in Python adds it."""
+    """Report monitors of `train` that no epoch reports, unless a callback given in Python adds them."""
     values = reported_values(spec)
     if values is None:
         return
@@ -60,7 +60,7 @@ def check_monitors(spec: Spec, report: Report) -> None:
 
 
 def check_judged(spec: Spec, report: Report) -> None:
-    """Report a `tune.monitor` that no epoch has."""
+    """Report a `tune.monitor` that no epoch reports."""
     values, monitor = reported_values(spec), spec.tuning.options.monitor if spec.tuning is not None else None
     if values is not None and monitor is not None and monitor not in values:
         known = [value for value in values if value.startswith("val_")]

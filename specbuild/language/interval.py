@@ -21,7 +21,7 @@ _MEANT = {
     **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
     **dict.fromkeys(("day", "days"), "d"),
 }
-"""Units by other names, which no spelling comes near."""
+"""Other names of units, too far from them to be suggested as misspellings."""
 _WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([^\W\d]+)\s*")
 
 

@@ -1,6 +1,6 @@
-"""What we use of Keras without a public name, in one place. Imports Keras.
+"""All private names of Keras that specbuild uses. Imports Keras.
 
-Tried with Keras 3.15. A test says which of these names a new version no longer has.
+Tested with Keras 3.15. A test names those that a new version no longer has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from specbuild.model.backend import keras
 
 TRIED = "3.15"
-"""The version of Keras with which everything here was tried last."""
+"""The version of Keras that this module was last tested with."""
 USED: Mapping[str, str] = MappingProxyType(
     {
         "Functional._nodes_by_depth": "the layers of a model in the order in which they run",
@@ -36,7 +36,7 @@ def nodes_in_order(model: Any) -> list[Any]:
 
 
 def standardized_inputs(model: Any, inputs: Any) -> list[Any]:
-    """Return what a functional model is called with as its inputs have it: a tensor for each, of its rank and type."""
+    """Return the inputs of a call of a functional model in standard form: one tensor each, of its rank and type."""
     given: list[Any] = model._standardize_inputs(inputs)
     return given
 
@@ -64,7 +64,7 @@ def build_metrics(model: Any, batch: tuple[Any, ...]) -> None:
 
 
 def release_validation(model: Any) -> None:
-    """Let a model forget the iterator over the batches that it validates with."""
+    """Make a model drop its iterator over the validation batches."""
     model._eval_epoch_iterator = None
 
 

@@ -96,7 +96,7 @@ def with_stock_layers(config: Any) -> Any:
 
 
 def _is_masked(config: dict[str, Any]) -> bool:
-    """Whether a layer of a model is called with a mask, under which Keras's recurrent layers give other numbers.
+    """Whether a layer of a model is called with a mask, which changes what Keras's recurrent layers compute.
 
     A model inside of a model is called with a list: the mask of each input, or None.
     """

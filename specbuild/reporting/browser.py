@@ -199,7 +199,7 @@ def _point(scene: Scene) -> tuple[int, int]:
 def drawn(
     found: Sequence[Layer], windows: Sequence[ScoredWindow], budget: int, named: str = "model"
 ) -> list[dict[str, Any]]:
-    """Return the layers for JSON, in pictures that take no more than `budget` bytes if they can be made so small.
+    """Return the layers for JSON, with pictures of at most `budget` bytes in total if they can be made that small.
 
     Args:
         named: what the model whose errors the windows hold is called.

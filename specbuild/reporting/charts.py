@@ -167,7 +167,7 @@ def _group(name: str, members: Sequence[tuple[ReportedRun, Evaluation]], *, seve
 
 
 def _explained(convention: str) -> str:
-    """Return what a score is as a page writes it, with the meaning of e."""
+    """Return the definition of a score for a page, with the meaning of e."""
     unexplained = re.search(r"\be\b", convention) and "e =" not in convention
     text = convention.replace("^2", "²").replace(" - ", " − ")
     return f"{text}; e is the forecast minus the observation" if unexplained else text

@@ -19,7 +19,7 @@ from specbuild.reporting.picture import Picture, encoded
 from specbuild.reporting.windows import MOST, spread
 
 EACH = 3
-"""Clips that are shown of the worst, and of the best."""
+"""How many of the worst and of the best clips are shown."""
 SIDE = 128
 """Pixels of a frame along its longer side; larger frames are averaged over boxes."""
 
@@ -91,8 +91,8 @@ def shown_clips(run: ReportedRun, clips: ClipDataset, title: str) -> ShownClips:
     which = f"{len(picked)} of the {len(numbers)} clips, evenly spaced," if sampled else f"All {len(numbers)} clips"
     return ShownClips(
         title,
-        f"{which} of the {split} split were classified for this report. Of each, the first, the middle and the last of "
-        f"the {clips.section.windows.past} frames that the model reads are shown, with the probability that the model "
+        f"{which} of the {split} split were classified for this report. Each is shown with the first, middle and last "
+        f"of the {clips.section.windows.past} frames that the model reads, and with the probability that the model "
         "gives to the class. The worst have the lowest probability of the true class, the best the highest.",
         tuple(_shown(clip, drawn[clip.number]) for clip in worst),
         tuple(_shown(clip, drawn[clip.number]) for clip in best),

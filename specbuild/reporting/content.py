@@ -214,7 +214,7 @@ def _data(run: ReportedRun, looked: LookedAt | None) -> tuple[Timeline | None, s
 
 
 def _clips(run: ReportedRun, say: Callable[[str], None], *, several: bool) -> ShownClips:
-    """Return the clips that a classifier finds hardest and easiest, or why they are not shown."""
+    """Return a classifier's worst and best clips, or why they are not shown."""
     title = f"{run.letter}: {run.name}" if several else ""
     if run.fault or isinstance(run.clips, str):
         return ShownClips(title, missing=run.fault or str(run.clips))

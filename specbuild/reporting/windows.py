@@ -83,9 +83,9 @@ class LookedAt:
     total: int
     left_out: tuple[tuple[int, int], ...]
     units: str
-    """Those of the errors; empty where they are not known."""
+    """Units of the errors; empty if they are not known."""
     pooled: str
-    """The variables with their units, where the errors pool different ones; empty elsewhere."""
+    """The variables with their units if the errors pool different units; empty otherwise."""
 
     @property
     def sampled(self) -> bool:

@@ -33,7 +33,7 @@ def about(run: ReportedRun) -> Iterator[str]:
 
 
 def when(run: ReportedRun) -> str:
-    """Return when a run was finished: `finished 2026-01-31 14:25 UTC after 10 epochs`; of another, its state."""
+    """Return when a run finished: `finished 2026-01-31 14:25 UTC after 10 epochs`; of an unfinished run, its state."""
     manifest = run.manifest
     if not manifest.get("finished"):
         return run.status.text.removeprefix("it is ")
@@ -43,7 +43,7 @@ def when(run: ReportedRun) -> str:
 
 
 def read(run: ReportedRun) -> str:
-    """Return what the frames are that a run reads: `744 frames of 33 × 49, 1 h apart. Transform: standardize.`"""
+    """Describe the frames that a run reads: `744 frames of 33 × 49, 1 h apart. Transform: standardize.`"""
     data = run.trained.data
     samples = run.clips if run.classifies else run.dataset
     if isinstance(samples, str):

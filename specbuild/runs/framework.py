@@ -18,7 +18,7 @@ _named = ""
 
 
 def settle(spec: Spec, recorded: Backend | None = None) -> None:
-    """Make Keras start with the framework that the spec names, if it names one, or the faster one for `auto`.
+    """Make Keras start with the framework that the spec names; for `auto`, the faster one.
 
     Args:
         spec: of the model.
@@ -72,7 +72,7 @@ def _withdraw() -> None:
 
 
 def faster() -> Backend:
-    """Return the framework that trains models faster, of those that are installed.
+    """Return the installed framework that trains models faster.
 
     That is TensorFlow: a training step of small convolutional recurrences takes as long on JAX as on TensorFlow or
     longer, and JAX takes longer to compile the first. docs/performance.md has the measurements.

@@ -90,11 +90,11 @@ class Resumption(Record):
 
 
 EPOCH, LEARNING_RATE = "epoch", "learning_rate"
-"""The columns of the history that are no results: the number of the epoch, and the learning rate of the next step."""
+"""The columns of the history that are not results: the number of the epoch, and the learning rate of the next step."""
 
 
 def results_in(names: Iterable[str]) -> list[str]:
-    """Return those of the columns of the history that training is judged by: losses, metrics, values of callbacks."""
+    """Return the columns of the history that hold results: losses, metrics, values of callbacks."""
     return [name for name in names if name not in (EPOCH, LEARNING_RATE)]
 
 

@@ -12,9 +12,9 @@ from specbuild.document import RunError
 from specbuild.runs.records import read_json
 
 STUDY, TRIALS = "study.json", "trials.csv"
-"""The files of a study with its record and with the table of its trials."""
+"""The files of a study that hold its record and the table of its trials."""
 COLUMNS = ("trial", "state", "value", "seconds", "epochs", "reason")
-"""The columns of the table that are no paths of values."""
+"""The columns of the table that are not paths."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def compile_model(
 
 
 def _maker(spec: Spec) -> MakeObject:
-    """Return what makes Keras's object of an entry of `train`: the entry, its family, and its place in `train`."""
+    """Return a function that makes the Keras object of an entry of `train`, given the entry, its family and place."""
     from specbuild.model.objects import ObjectError, to_keras
 
     def make(item: KerasObject, family: Family, *place: str | int) -> Any:

@@ -80,7 +80,7 @@ def fit(
 
 @dataclass
 class _Fit:
-    """Training from where it is, and what to say where it breaks off; the fields are as `fit` has them."""
+    """Training from the current step, and the errors of what interrupts it; the fields are those of `fit`."""
 
     model: Any
     spec: Spec
@@ -118,7 +118,7 @@ class _Fit:
             signals.stepping = False
 
     def _beginning(self) -> tuple[Position, State] | None:
-        """Return the weights from which a fault is traced, which until the first checkpoint nothing else holds."""
+        """Return the weights from which a fault is traced; until the first checkpoint, nothing else holds them."""
         return None if self.keeping.folder.checkpoints() else (self.done.position, State.of(self.model))
 
     def _trained(self) -> tuple[dict[str, float], ...]:

@@ -1,6 +1,6 @@
-"""What we use of JAX without a public name, in one place. Imports JAX.
+"""All private names of JAX that specbuild uses. Imports JAX.
 
-Tried with JAX 0.10. A test says which of these names a new version no longer has.
+Tested with JAX 0.10. A test names those that a new version no longer has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from jax._src import distributed
 
 TRIED = "0.10"
-"""The version of JAX with which everything here was tried last."""
+"""The version of JAX that this module was last tested with."""
 USED: Mapping[str, str] = MappingProxyType(
     {
         "global_state.client": "the connection with the coordination service",
@@ -31,7 +31,7 @@ def client() -> Any:
 
 
 def forget() -> None:
-    """Let JAX forget the other processes without waiting for them, neither at the end nor when they are freed."""
+    """Make JAX drop its connections to the other processes without waiting for them, at exit or on deletion."""
     state = distributed.global_state
     for each in (state.client, state.service):
         if each is not None:

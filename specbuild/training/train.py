@@ -113,7 +113,7 @@ def _resumed(
     group: Processes,
     callbacks: Iterable[Any],
 ) -> Session:
-    """Return the session that continues a run, whose spec may change only in what leaves its past valid.
+    """Return the session that continues a run; its spec may change only where that leaves the epochs so far valid.
 
     Raises:
         SpecError: an override changes more; the data have changed since training began.

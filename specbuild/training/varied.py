@@ -13,7 +13,7 @@ from specbuild.training.opened import open_everything
 def check_with_data(graph: Graph, read: Callable[[tuple[str, ...]], Graph], report: Report) -> None:
     """Report every choice, and every end of a range, with which the data cannot be opened, such as windows too long.
 
-    The data is opened once for all values that leave alike what the opening depends on.
+    The data are opened once for all values that do not change how they are opened.
 
     Args:
         graph: of the spec, whose data can be opened.
@@ -37,7 +37,7 @@ def check_with_data(graph: Graph, read: Callable[[tuple[str, ...]], Graph], repo
 
 
 def _read_by(graph: Graph) -> str:
-    """Return what the opening of the data depends on."""
+    """Return everything that determines how the data are opened."""
     spec = graph.spec
     shapes = [(each.id, each.shape) for each in graph.inputs], [(each.name, each.shape) for each in graph.outputs]
     train = spec.train

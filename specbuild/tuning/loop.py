@@ -72,7 +72,7 @@ def work(given: Work, worker: Worker, total: int, deadline: float | None) -> Non
             with Heartbeat(given.stored, trial.number):
                 _do(given, trial, total)
         except given_up():
-            reason = f"another process gave it up, having heard nothing of it for {GONE} s"
+            reason = f"another process gave it up after {GONE} s without a heartbeat"
             given.shown.note(f"trial {trial.number:>2}  {reason}")
         write_text(given.folder.table_file, given.collected(total).to_csv())
 

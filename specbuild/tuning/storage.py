@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import optuna
 
 BEAT, GONE = 30, 150
-"""Seconds between the heartbeats of a trial, and without one until its process counts as gone."""
+"""Seconds between the heartbeats of a trial, and seconds without one until its process counts as gone."""
 RETRIES = 3
 """How often the values of a trial are tried again because the process of the trial is gone."""
 RETRIED = "retried"
-"""The attribute of a trial that repeats others, whose processes were gone: their numbers."""
+"""The attribute with the numbers of the trials that a trial repeats because their processes were gone."""
 _TRIES = 4
 """How often a storage is opened: of two processes that make its tables at once, one fails."""
 
@@ -94,7 +94,7 @@ class StoredStudy:
     """
 
     def id_of(self, number: int) -> int:
-        """Return the number by which the storage knows a trial, among the trials of all its studies."""
+        """Return a trial's number in the storage, which counts the trials of all its studies."""
         study = self.storage.get_study_id_from_name(self.study.study_name)
         trial: int = self.storage.get_trial_id_from_study_id_trial_number(study, number)
         return trial
@@ -105,7 +105,7 @@ class StoredStudy:
 
 
 def open_study(folder: StudyFolder, url: str | None, options: TuneSection, *, maximize: bool) -> StoredStudy:
-    """Return the study of a folder, made if the storage has none of its name.
+    """Return the study of a folder; it is made if the storage has none of that name.
 
     Args:
         folder: of the study.
@@ -134,7 +134,7 @@ def open_study(folder: StudyFolder, url: str | None, options: TuneSection, *, ma
 
 
 def with_whole_path(url: str) -> str:
-    """Return the URL of a storage with the whole path of a file of SQLite, which is relative to the working folder."""
+    """Return the URL of a storage with the absolute path of its SQLite file, which may be given as a relative path."""
     from sqlalchemy.engine import make_url
 
     file = _sqlite_file(url)
@@ -145,7 +145,7 @@ def with_whole_path(url: str) -> str:
 
 
 def _sqlite_file(url: str) -> Path | None:
-    """Return the file of a URL of SQLite; None of any other URL, or of none.
+    """Return the file of an SQLite URL; None for any other URL, and without one.
 
     Raises:
         ArgumentError: the database is in memory.
@@ -159,7 +159,7 @@ def _sqlite_file(url: str) -> Path | None:
             return None
         if place.database in (None, "", ":memory:"):
             raise ArgumentError(
-                f"the storage {url} is a database in memory, which ends with the process",
+                f"the storage {url} is a database in memory, which is lost when the process ends",
                 help="name a file, such as sqlite:///study.db, or leave --storage out",
             )
         return Path(place.database)

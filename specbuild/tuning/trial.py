@@ -88,9 +88,9 @@ class Reports:
         self.reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def epoch(self, row: EpochRow) -> bool:
-        """Report an epoch unless it was before, and return whether the trial is to be pruned after it.
+        """Report an epoch unless it was reported before, and return whether to prune the trial after it.
 
-        After its last epoch it is complete: to prune it would save nothing.
+        After the last epoch a trial is complete, and pruning it would save nothing.
         """
         epoch, value = int(row["epoch"]), self._objective.of(row, self._spec)
         if epoch not in self.reported:

@@ -2,7 +2,7 @@
 
 Each holds a lock in the folder of the study as long as it lives. A trial names the lock of its process, so that another
 process that shares the folder can tell at once that nobody works on it any more. A process with another folder cannot
-tell: where there may be such, in any storage but the database in the folder, Optuna's heartbeat decides.
+see the lock: in any storage other than the database in the folder, Optuna's heartbeats decide.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class Worker:
 
 
 def _begin_to_wait(stored: StoredStudy, trial: optuna.trial.FrozenTrial) -> None:
-    """Give a trial one heartbeat in place of its process: if that is gone, the trial is given up when no other comes.
+    """Record one heartbeat for a trial's process: if the process is gone and sends none, the trial is given up.
 
-    A trial without any heartbeat, whose process ended just after it began it, would be running for ever.
+    Otherwise a trial whose process ended before its first heartbeat would count as running forever.
     """
     id = stored.id_of(trial.number)
     with suppress(given_up()):
@@ -91,7 +91,7 @@ def _begin_to_wait(stored: StoredStudy, trial: optuna.trial.FrozenTrial) -> None
 
 
 def given_up() -> type[Exception]:
-    """Return the error of work on a trial that another process has ended, for lack of heartbeats."""
+    """Return the error for a trial that another process has given up for lack of heartbeats."""
     import optuna
 
     error: type[Exception] = optuna.exceptions.UpdateFinishedTrialError
@@ -99,7 +99,7 @@ def given_up() -> type[Exception]:
 
 
 class Heartbeat:
-    """Tells the storage within its block that a trial is being worked on, where the locks of the folder do not."""
+    """Sends heartbeats of a trial to the storage within its block, unless the locks of the folder suffice."""
 
     def __init__(self, stored: StoredStudy, trial: int) -> None:
         self._storage, self._beats = stored.storage, not stored.own

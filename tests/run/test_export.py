@@ -197,10 +197,10 @@ def test_which_layers_plain_keras_has_is_known_without_it() -> None:
     assert not refused(
         "{time_distributed: {layer: Clip, min: 0}}", f"{{{lstm}}}", "{layer: Elementwise, function: exp}"
     )
-    assert refused(f"{{{lstm}, peephole: per_pixel}}") == [("ConvLSTM2D", "Keras's layer has not all of these options")]
+    assert refused(f"{{{lstm}, peephole: per_pixel}}") == [("ConvLSTM2D", "Keras's layer lacks some of these options")]
     body = "{layer: ConvGRU2D, filters: 1, kernel_size: 1}"
     assert refused(f"{{id: f, autoregressive: {{do: [{body}], horizon: 2}}}}") == [
-        ("Autoregressive", "it runs layers in a loop of specbuild")
+        ("Autoregressive", "it runs layers in a specbuild loop")
     ]
 
 
@@ -369,7 +369,7 @@ def test_what_litert_lacks_is_named_with_the_layer(tmp_path: Path) -> None:
     model = small_model("x: [2, 4, 4, 1]", "{id: out, layer: AveragePooling3D, pool_size: [1, 2, 2]}")
     with pytest.raises(RunError) as caught:
         convert(graph_of(model), FORMATS["litert"], tmp_path / "x.tflite", None)
-    assert caught.value.message == "LiteRT cannot hold this model: it has no operation AvgPool3D, which out needs"
+    assert caught.value.message == "LiteRT cannot hold this model: it has no operation AvgPool3D, needed by out"
 
 
 @not_on_jax

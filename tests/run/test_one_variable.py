@@ -148,7 +148,7 @@ def test_what_is_pooled_over_different_units_is_said(weather: Run) -> None:
     assert weather.scores.notes == (
         "data.units is K, but the variables of weather.nc:t2m, wind have different units, t2m (K) and wind (m s-1): "
         "each is shown in its own",
-        "these scores pool variables of different units, t2m (K) and wind (m s-1); of one alone: "
+        "these scores pool variables of different units, t2m (K) and wind (m s-1); to score one alone: "
         f"specbuild evaluate {weather.path} --variable t2m",
     )
 

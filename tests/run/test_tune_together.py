@@ -176,7 +176,7 @@ def test_a_trial_that_another_process_gave_up_does_not_end_the_study(
         study = tune(spec, out=tmp_path / "runs", name="study", storage=url, trials=2)
     assert [trial.state for trial in study.trials] == ["failed", "complete", "complete"]
     assert study.trials[1].params == study.trials[0].params
-    assert "trial  0  another process gave it up, having heard nothing of it for 150 s" in capsys.readouterr().out
+    assert "trial  0  another process gave it up after 150 s without a heartbeat" in capsys.readouterr().out
 
 
 def test_a_signal_ends_the_study_also_if_its_trial_was_given_up(
@@ -197,7 +197,7 @@ def test_a_signal_ends_the_study_also_if_its_trial_was_given_up(
     ("url", "message"),
     [
         ("sqlite:///runs/study/study.db", "the database of the study in"),
-        ("sqlite:///:memory:", "a database in memory, which ends with the process"),
+        ("sqlite:///:memory:", "a database in memory, which is lost when the process ends"),
     ],
 )
 def test_a_storage_that_would_lose_trials_is_refused(

@@ -67,7 +67,7 @@ class Motions:
         Where the data have a single frame before the forecast, nothing moves.
 
         Raises:
-            RunError: a single past frame is given, which does not tell its motion.
+            RunError: only one past frame is given, which shows no motion.
         """
         source, known = (None, None) if context.at is None else self.kept.get(context.at, (None, None))
         if known is not None and source is context.source:
@@ -85,10 +85,10 @@ class Motions:
         return {"apart": self.section.pairs(step), "scale": window_step // step}
 
     def compared(self, context: FeedContext) -> tuple[Floats, int]:
-        """Return the frames whose motion counts, and how many frames of the data they lie apart.
+        """Return the frames whose motion is computed, and how many frames of the data lie between them.
 
         Raises:
-            RunError: a single past frame is given, which does not tell its motion.
+            RunError: only one past frame is given, which shows no motion.
         """
         if self.section.latest is None or context.at is None:
             given = context.whole()

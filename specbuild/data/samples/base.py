@@ -48,7 +48,7 @@ class SampleSet(ABC, Generic[Split]):
 
     @property
     def counted(self) -> str:
-        """What the samples are called where they are counted, in the plural."""
+        """What samples are called in counts, in the plural."""
         return "windows"
 
     def split(self, name: str) -> Split:

@@ -51,7 +51,7 @@ class ImageHeader:
     """1 for gray, 3 for color; transparency does not count."""
     dtype: np.dtype[Any]
     deep: bool = False
-    """Color of 16 bits, which Pillow would cut to 8."""
+    """16-bit color, which Pillow would reduce to 8 bits."""
     pages: int = 1
 
     @property

@@ -40,7 +40,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     elsewhere: ClassVar[dict[str, str]] = {}
-    """Keys that one may look for here, and what to write instead."""
+    """Keys that a user may try here, and what to write instead."""
     unmarked: ClassVar[OnResume | None] = None
     """What a change of a key without a mark means to a run that is resumed; None: sections are changed key by key."""
 

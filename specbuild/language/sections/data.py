@@ -78,7 +78,7 @@ class DataSection(Section):
 
     elsewhere: ClassVar[dict[str, str]] = {
         "path": "write source: {path: …}",
-        "shuffle": "training windows are shuffled in every epoch; splits follow time",
+        "shuffle": "training windows are shuffled in every epoch; splits are chronological",
         "batch_size": "write train.batch_size",
         "validation_split": "write split: {train: 0.6, validation: 0.2, test: 0.2}",
         **dict.fromkeys(("normalize", "normalise", "normalization"), "write transform: [standardize]"),

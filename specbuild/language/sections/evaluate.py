@@ -68,8 +68,8 @@ class EvaluateSection(Section):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
 
     elsewhere: ClassVar[dict[str, str]] = {
-        "fss": "write scores: [fss], and the widths of its boxes as fss_windows",
-        "metrics": "write scores: […]; metrics are of train",
+        "fss": "write scores: [fss], and give the widths of its boxes as fss_windows",
+        "metrics": "write scores: […]; metrics belong to train",
         "threshold": "write thresholds: […]",
     }
 

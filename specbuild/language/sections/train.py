@@ -104,7 +104,9 @@ class _Devices(Value):
         if isinstance(value, DeviceGrid):
             return value
         if isinstance(value, dict) and set(value) == {"batch"}:
-            refuse("devices", f"without height only the windows of a step are divided: write devices: {value['batch']}")
+            refuse(
+                "devices", f"without height, only the windows of a step are divided; write devices: {value['batch']}"
+            )
         if isinstance(value, dict):
             return DeviceGrid.model_validate(value)
         if isinstance(value, list | tuple):
@@ -124,7 +126,7 @@ class TrainSection(Section):
             ("learning_rate", "lr", "weight_decay", "clipnorm", "use_ema"),
             "it is an argument of the optimizer, as in optimizer: {name: Adam, learning_rate: 0.001}",
         ),
-        "ema": "write use_ema: true on the optimizer",
+        "ema": "write use_ema: true in the optimizer",
         "shuffle": "training windows are shuffled in every epoch, in an order that seed determines",
         "validation_split": "write data.split",
         "scheduler": "write a schedule as the learning_rate of the optimizer",

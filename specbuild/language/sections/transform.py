@@ -176,7 +176,7 @@ TRANSFORMS: dict[str, type[TransformSection]] = {
 """The transforms by name, in the order in which messages list them."""
 
 _MEANT: dict[str, str] = {
-    **dict.fromkeys(("normalize", "normalise", "normalization", "zscore", "z-score"), "standardize, or minmax"),
+    **dict.fromkeys(("normalize", "normalise", "normalization", "zscore", "z-score"), "standardize or minmax"),
     **dict.fromkeys(("rescale", "min_max_scale"), "minmax, or {name: scale, factor: …}"),
 }
 _TRANSFORM = Named("transform", "a transform such as log1p or {name: clip, min: 0}", TRANSFORMS, _MEANT)

@@ -62,7 +62,7 @@ class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
 
 
 def kind_of(layer: type[Any]) -> type[Layer]:
-    """Return the kind in the catalog whose name a Keras class, or a class that it extends, bears."""
+    """Return the kind in the catalog with the name of a Keras class or of one of its base classes."""
     return next(KINDS[base.__name__] for base in layer.__mro__ if base.__name__ in KINDS)
 
 

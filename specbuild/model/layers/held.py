@@ -14,10 +14,10 @@ ops = keras.ops
 
 
 class Held(Registered, keras.layers.Layer):  # type: ignore[misc]
-    """The output of a step or, where the mask of what the recurrence reads is False, that of the step before.
+    """The output of a step; where the mask of the recurrence's input is False, the output of the step before.
 
-    The inputs are a list: the output and the one before it, in the same shape, and what the recurrence reads, whose
-    sequence has one step.
+    The inputs are a list: the output and the one before it, in the same shape, and the recurrence's input, a
+    sequence of one step.
     """
 
     def __init__(self, **keywords: Any) -> None:

@@ -42,7 +42,7 @@ def read_at(frames: Any, rows: Any, columns: Any, outside: float | None = 0.0) -
 
 
 def _numbers(frames: Any) -> Any:
-    """Return the number of each sample in its batch, (N,), also while a graph of operations is made of any batch."""
+    """Return the number of each sample in its batch, (N,), also while a graph for any batch size is traced."""
     count = ops.shape(frames)[0]
     if count is not None:
         return ops.arange(count, dtype="int32")
