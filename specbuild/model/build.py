@@ -23,7 +23,7 @@ from specbuild.model.keras_internals import mask_of
 from specbuild.model.layers.autoregressive import Autoregressive as AutoregressiveLayer
 from specbuild.model.layers.plumbing import LastFrame
 from specbuild.model.layers.recurrence import Recurrence as RecurrenceLayer
-from specbuild.model.make import WeightsError, call, keras_arguments, make, stock_layers
+from specbuild.model.make import WeightsError, call, keras_arguments, make, needs_exact, stock_layers
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
 from specbuild.model.splits import Splits
@@ -120,7 +120,9 @@ def call_layers(
         if splits.add(node, tensors, precision, ends):
             continue
         policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
-        if node.shares and not isinstance(node.layer, SplitPart):  # that may be an output of the layer of others
+        shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
+        # A part may be an output of the layer of others, and a sum of other shapes needs a class of its own.
+        if node.shares and not isinstance(node.layer, SplitPart) and not needs_exact(node.layer, shapes):
             layers[node.id] = layers[node.shares]
         elif node.body is not None:
             layers[node.id] = _autoregressive(
@@ -129,7 +131,6 @@ def call_layers(
         elif node.step is not None:
             layers[node.id] = _recurrence(node, node.step, policy, precision)
         else:
-            shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
             layers[node.id] = make_layer(node, policy, shapes, ours=ours or node.id in masked)
         if not node.layer.trainable:
             # Set on the finished layer: as an argument it would leave the inside of a ConvLSTM trainable.

@@ -6,7 +6,8 @@ speed; `benchmarks/recurrent.py` measures it, and docs/performance.md holds the 
 the same table; without a mask ours run Keras's own loop.
 
 Where Keras is wrong ours are taken for the results: behind a mask everywhere, and on JAX for the state of a stateful
-layer, which Keras's loses in compiled calls.
+layer, which Keras's loses in compiled calls. `Add` and `Average` are ours where Keras may take an input for a bias
+(`layers/merging.py`).
 
 | backend    | device      | class    | why                                                                          |
 | ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |
@@ -36,6 +37,7 @@ from specbuild.catalog.generic import FAMILIES, PluginLayer
 from specbuild.document import did_you_mean
 from specbuild.model.backend import backend_name, has_accelerator, keras, unrolls
 from specbuild.model.layers import ADDED, LAYERS
+from specbuild.model.layers.merging import EXACT, mistaken
 from specbuild.model.objects import ObjectError, registered, to_keras, words
 
 OWN_DTYPE = frozenset(
@@ -121,6 +123,11 @@ def ours_is_faster(layer: Layer, policy: str, shape: Shape) -> bool:
     return gates <= SMALL_GATES or keras.DTypePolicy(str(layer.dtype or policy)).compute_dtype == "bfloat16"
 
 
+def needs_exact(layer: Layer, inputs: Sequence[Shape]) -> bool:
+    """Whether Keras's class of a layer may be wrong on inputs of these shapes."""
+    return layer.kind in EXACT and mistaken(inputs)
+
+
 def _argument(name: str, value: Any) -> Any:
     if not isinstance(value, KerasObject):
         return value
@@ -134,6 +141,8 @@ def _argument(name: str, value: Any) -> Any:
 def _class_of(layer: Layer, policy: str, inputs: Sequence[Shape], *, ours: bool) -> Any:
     if layer.origin == "specbuild":
         return (LAYERS | ADDED)[layer.kind]
+    if needs_exact(layer, inputs):
+        return EXACT[layer.kind]
     stock = _stock.get() or os.environ.get("SPECBUILD_STOCK_LAYERS", "0") not in ("", "0")
     if layer.kind in LAYERS and (ours or (not stock and ours_is_faster(layer, policy, inputs[0]))):
         return LAYERS[layer.kind]
