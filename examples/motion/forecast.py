@@ -17,7 +17,7 @@ manifest = Path(sys.argv[1])
 frames = np.load(sys.argv[2])  # the latest frames (time, height, width, channels), NaN where missing
 steps = [each.get("computed", each)["steps"] for each in graph["inputs"]]
 if len({each[-2] for each in steps if len(each) > 1}) > 1:
-    sys.exit("the inputs read frames that are not equally far apart: choose those of each by its steps in the manifest")
+    sys.exit("the time between frames differs among the inputs: select the frames of each by its steps in the manifest")
 inputs = {}
 for each in graph["inputs"]:
     if "computed" in each:

@@ -85,7 +85,7 @@ class Motions:
         return {"apart": self.section.pairs(step), "scale": window_step // step}
 
     def compared(self, context: FeedContext) -> tuple[Floats, int]:
-        """Return the frames whose motion is computed, and how many frames of the data lie between them.
+        """Return the frames whose motion is computed, and their spacing in frames of the data.
 
         Raises:
             RunError: only one past frame is given, which shows no motion.
