@@ -2,7 +2,7 @@
 
 Each case is a process of its own, which is ended when its time is up, and adds a row to rows.jsonl for each thing that
 it has measured. One that hangs, runs out of memory or crashes loses what it has not measured yet, and the others go on.
-The most important come first. After each, results.json and table.md are written anew. This module imports no framework,
+The most important come first. After each, results.json and table.md are rewritten. This module imports no framework,
 so that nothing but a case can hang.
 """
 

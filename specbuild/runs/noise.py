@@ -32,7 +32,7 @@ class SeededNoise:
                 _act_as_in_training(layer)
 
     def seed(self, entropy: Sequence[int]) -> None:
-        """Start every generator anew; the same numbers give the same forecasts."""
+        """Restart every generator; the same numbers give the same forecasts."""
         seeds = np.random.SeedSequence([int(number) for number in entropy]).generate_state(len(self._generators))
         for generator, seed in zip(self._generators, seeds, strict=True):
             generator.state.assign(np.array([int(seed) >> 1, 0], dtype=generator.state.dtype))

@@ -87,7 +87,7 @@ def test_costs() -> None:
     assert ConvGRU2D(**options).flops(X) == 6 * places * (3 * (150 + 50 + 2 + 1) + 5)
     assert ConvGRU2D(**options, reset_after=False).flops(X) == 6 * places * (3 * (150 + 50 + 1 + 1) + 5)
     assert ConvGRU2D(**options, normalization="layer").saved_elements(X) == 6 * places * (5 + 3)
-    # Computed anew: 40 outputs, h and c before each of 6 segments of up to 7 steps, and all of one segment.
+    # Recomputed: 40 outputs, h and c before each of 6 segments of up to 7 steps, and all of one segment.
     assert ConvLSTM2D(**options, remat=True).saved_elements((40, *X[1:])) == places * (40 + 2 * 6 + 7 * 7)
     assert ConvLSTM2D(**options, remat=True).saved_elements((2, *X[1:])) == places * 2 * 7
 

@@ -45,7 +45,7 @@ _NODE = ("inputs", "initial_state", "shapes", "state", "weights", "flops", "save
 
 
 def written(value: Any) -> Any:
-    """A model of pydantic as plain values, without what is worked out anew each time."""
+    """A model of pydantic as plain values, without what is recomputed each time."""
     if isinstance(value, BaseModel):
         return {name: written(getattr(value, name)) for name in type(value).model_fields}
     return value
