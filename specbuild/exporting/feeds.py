@@ -121,7 +121,11 @@ def _phases(feed: Feed[Any], context: FeedContext, cycles: tuple[str, ...], read
 
     def sample(window: FeedContext) -> Array:
         times = window.times(feed.section.frames)
-        assert times is not None
+        if times is None:
+            raise ArgumentError(
+                f"the input {feed.name} reads the time of frames, which drawn frames have not",
+                help="make the data of the run available, so that the file can be tried on them",
+            )
         return phases_of(cycles, times).astype(np.float32)
 
     return FeedInput(description, lambda _, given, _as_target: read(given), sample)

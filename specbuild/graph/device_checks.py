@@ -1,4 +1,4 @@
-"""Whether the frames of the inputs can be divided among devices."""
+"""Whether the windows of a step, and the frames of the inputs, can be divided among devices."""
 
 from collections.abc import Iterator
 
@@ -16,21 +16,47 @@ def frame_sizes(spec: Spec) -> frozenset[tuple[int, ...]]:
 
 
 def device_faults(spec: Spec) -> Iterator[SpecError]:
-    """Yield an error if `train.devices` divides a height that is not a multiple of its parts.
+    """Yield an error if `train.devices` names more devices than a step has windows, or divides a height unevenly.
 
     The axes of the frames are known (`data.source.axes`).
     """
-    grid = spec.train.devices
-    if not isinstance(grid, DeviceGrid) or grid.height == 1:
+    asked = spec.train.devices
+    height = asked.height if isinstance(asked, DeviceGrid) else 1
+    if asked != "auto" and not isinstance(spec.train.batch_size, str):
+        written = asked if isinstance(asked, int) else asked.batch if isinstance(asked, DeviceGrid) else len(asked)
+        yield from crowded(spec, written * height, height)
+    if height == 1:
         return
-    heights = sorted({height for height, _ in frame_sizes(spec)})
-    uneven = [height for height in heights if height == 0 or height % grid.height]
+    heights = sorted({rows for rows, _ in frame_sizes(spec)})
+    uneven = [rows for rows in heights if rows == 0 or rows % height]
     if not heights:
         message, help = "no input has frames with height and width", "write a number of devices"
     elif uneven:
         size = f"a height of {uneven[0]} pixels" if uneven[0] else "a height of any size"
-        message = f"{size} does not divide into {grid.height} equal parts"
+        message = f"{size} does not divide into {height} equal parts"
         help = "train.devices: {height: N} needs N to divide the height of every input"
     else:
         return
-    yield spec.error(("train", "devices"), message, help=help, code="devices")
+    yield _fault(spec, message, help=help)
+
+
+def crowded(spec: Spec, devices: int, height: int) -> Iterator[SpecError]:
+    """Yield an error if some of the devices would have no window of a step.
+
+    Args:
+        spec: with the number of windows per step.
+        devices: how many there are.
+        height: the number of them that share a window.
+    """
+    windows = spec.batch_size
+    if windows < devices // height:
+        yield _fault(
+            spec,
+            f"{devices} devices are too many for a batch_size of {windows}",
+            reason="it is the number of windows per step over all devices",
+            help=f"choose a larger batch_size, or {windows * height} as the number of devices",
+        )
+
+
+def _fault(spec: Spec, message: str, *, reason: str = "", help: str) -> SpecError:
+    return spec.error(("train", "devices"), message, reason=reason, help=help, code="devices")

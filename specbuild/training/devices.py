@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from specbuild.document import SpecError
-from specbuild.graph.device_checks import device_faults, frame_sizes
+from specbuild.graph.device_checks import crowded, device_faults, frame_sizes
 from specbuild.language import Spec
 from specbuild.language.resolved import inline
 from specbuild.language.sections.train import DeviceGrid
@@ -215,13 +215,8 @@ def chosen(spec: Spec) -> Devices:
         )
     height = asked.height if isinstance(asked, DeviceGrid) else 1
     taken = _DIVIDING[backend_name()](names, height, frame_sizes(spec) if height > 1 else frozenset())
-    if spec.batch_size < taken.parts:
-        raise _error(
-            spec,
-            f"{taken.count} devices are too many for {spec.batch_size} windows per step",
-            reason="train.batch_size is the number of windows per step over all devices",
-            help=f"use at most {spec.batch_size * height} devices, or a larger batch_size",
-        )
+    for error in crowded(spec, taken.count, height):
+        raise error
     if height > 1:
         _check_height(spec)
     return taken

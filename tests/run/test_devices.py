@@ -162,7 +162,7 @@ def test_every_device_draws_its_own_noise() -> None:
     [
         (["train.devices=3"], "train.devices asks for 3, and this machine has 2: cpu:0, cpu:1"),
         (["train.devices=[0, 5]"], "train.devices asks for [0, 5], and this machine has 2: cpu:0, cpu:1"),
-        (["train.devices=2", "train.batch_size=1"], "2 devices are too many for 1 windows per step"),
+        (["train.devices=2", "train.batch_size=1"], "2 devices are too many for a batch_size of 1"),
         (
             ["train.devices={batch: 2, height: 11}"],
             "{batch: 2, height: 11}, 22 devices, and this machine has 2",
