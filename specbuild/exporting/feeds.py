@@ -78,7 +78,7 @@ def feed_input(feed: Feed[Any], context: FeedContext, names: tuple[str, ...], pa
         return _motion(feed, context, names, past)
     if isinstance(feed, Extrapolation):
         return _extrapolation(feed, context, names, past)
-    raise ArgumentError(f"the input {feed.name} reads another kind of input", help=USE_WHOLE)
+    raise ArgumentError(f"the input {feed.name} cannot be computed by the exported model", help=USE_WHOLE)
 
 
 def _joined(feed: JoinedFrames, context: FeedContext, names: tuple[str, ...]) -> FeedInput:
@@ -201,7 +201,7 @@ def _computed(
     """
     data, latest = context.data, feed.section.latest
     if data.source.coarsen is not None:
-        message = f"the input {feed.name} is computed from coarsened frames, which no input of the exported model has"
+        message = f"the input {feed.name} is computed from coarsened frames, which the exported model does not take"
         raise ArgumentError(message, help=USE_WHOLE)
     count, step = (data.windows.past, data.windows.step) if latest is None else (latest, 1)
     steps = tuple(data.lead_label(-step * back) for back in range(count - 1, -1, -1))
