@@ -38,7 +38,8 @@ def call(name, state, number=0):
     return outputs[0]
 
 
-for number, frame in enumerate(np.load(sys.argv[2]), start=1):  # (height, width, channels), NaN where missing
+observed = np.load(sys.argv[2]).astype(np.float32)  # (time, height, width, channels), NaN where missing
+for number, frame in enumerate(observed, start=1):
     frames.append(frame)
     if number == 1 and "start" in graphs:
         call("start", state)

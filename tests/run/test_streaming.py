@@ -287,7 +287,7 @@ def test_the_example_forecasts_with_onnxruntime(trained: Run, tmp_path: Path) ->
     assert not any(word in path.read_bytes() for path in result.files for word in (b"Loop", b"Scan"))
     run = TrainedRun.open(trained.folder.path)
     past = run.dataset.window(0, 50).past
-    np.save(tmp_path / "frames.npy", past)
+    np.save(tmp_path / "frames.npy", past.astype(np.float64))
     script = ROOT / "examples" / "streaming" / "frame_by_frame.py"
     command = [sys.executable, "-I", str(script), str(result.manifest), "frames.npy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
