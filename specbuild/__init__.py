@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from specbuild.model.mapping import import_weights
     from specbuild.prediction import Forecaster, predict
     from specbuild.reporting import report
-    from specbuild.training import train
+    from specbuild.training import Run, train
     from specbuild.tuning import tune
 
 _HOMES = {
     "Forecaster": "specbuild.prediction",
+    "Run": "specbuild.training",
     "RunError": "specbuild.document",
     "SpecError": "specbuild.document",
     "SpecbuildError": "specbuild.document",
@@ -45,6 +46,7 @@ _HOMES = {
 
 __all__ = [
     "Forecaster",
+    "Run",
     "RunError",
     "SpecError",
     "SpecbuildError",

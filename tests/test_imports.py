@@ -107,6 +107,7 @@ def test_this_check_can_fail(script: str) -> None:
 def test_public_names() -> None:
     assert sorted(specbuild.__all__) == [
         "Forecaster",
+        "Run",
         "RunError",
         "SpecError",
         "SpecbuildError",

@@ -15,6 +15,8 @@ import onnxruntime
 manifest = Path(sys.argv[1])
 (graph,) = json.loads(manifest.read_text("utf-8"))["graphs"]
 frames = np.load(sys.argv[2])  # the latest frames (time, height, width, channels), NaN where missing
+if others := [each["name"] for each in graph["inputs"] if each["role"] not in ("frame", "motion")]:
+    sys.exit(f"this example gives frames and motion alone; the model also reads {', '.join(others)}")
 steps = [each.get("computed", each)["steps"] for each in graph["inputs"]]
 if len({each[-2] for each in steps if len(each) > 1}) > 1:
     sys.exit("the time between frames differs among the inputs: select the frames of each by its steps in the manifest")

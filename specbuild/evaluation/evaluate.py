@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.data import Dataset, Window
@@ -16,7 +16,7 @@ from specbuild.document import ArgumentError
 from specbuild.evaluation.baselines import climatology, rivals_of
 from specbuild.evaluation.calibration import Calibration
 from specbuild.evaluation.calibration_plots import draw_calibration
-from specbuild.evaluation.classes import ClassScores, evaluate_classes
+from specbuild.evaluation.classes import evaluate_classes
 from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
 from specbuild.evaluation.forecast_files import notes_on_unused
 from specbuild.evaluation.forecast_scores import ScoreTable
@@ -24,6 +24,7 @@ from specbuild.evaluation.places import Place, place_of
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, Scoring, with_differences
+from specbuild.evaluation.stored import Scored
 from specbuild.language import Spec, normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import ColourScale, Scene, draw_animation, draw_strip, forecast_scene, scale_of
@@ -32,9 +33,6 @@ from specbuild.runs.faults import keeping
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files
 from specbuild.runs.trained import SCORED_DATA, TrainedRun
-
-Scored: TypeAlias = Evaluation | ClassScores
-"""The result of an evaluation: scores of forecasts, or of classes."""
 
 
 def evaluate(

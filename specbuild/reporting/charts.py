@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from specbuild.document.text_table import Column
 from specbuild.evaluation.forecast_scores import ScoreColumn, ScoreTable, with_nulls
 from specbuild.evaluation.result import ALL, MODEL, SKILL, Evaluation
 from specbuild.reporting.opened import ReportedRun
-from specbuild.runs.records import LEARNING_RATE, results_in
+from specbuild.runs.records import EPOCH, LEARNING_RATE, read_history, results_in
 
 SKILL_LABEL = "skill over each baseline"
 _RMSE = SCORES["rmse"].title
@@ -308,15 +307,14 @@ def curves(run: ReportedRun, *, several: bool) -> Curves | None:
     The columns of history.csv that are not numbers are left out.
     """
     path = run.folder.history_file
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_history(path) if path.is_file() else ()
     if not rows:
         return None
     names = [*results_in(rows[0]), *([LEARNING_RATE] if LEARNING_RATE in rows[0] else [])]
-    series = {name: tuple(_read(row.get(name)) for row in rows) for name in names}
-    epochs = tuple(int(_read(row.get("epoch")) or 0) for row in rows)
+    series = {name: tuple(row.get(name, math.nan) for row in rows) for name in names}
+    epochs = tuple(
+        number if math.isnan(row.get(EPOCH, math.nan)) else int(row[EPOCH]) for number, row in enumerate(rows, 1)
+    )
     manifest = run.manifest
     return Curves(
         run.letter if several else "",
@@ -325,10 +323,3 @@ def curves(run: ReportedRun, *, several: bool) -> Curves | None:
         manifest.get("best_epoch") or manifest.get("model_epoch"),
         tuple(each["after_epoch"] for each in manifest.get("resumed") or ()),
     )
-
-
-def _read(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan

@@ -9,8 +9,8 @@ from typing import Any
 from specbuild.document import RunError
 from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.result import Evaluation
+from specbuild.evaluation.stored import read_scores
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.records import damaged, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,11 @@ def stored_scores(folder: RunFolder) -> tuple[Stored, ...]:
     paths = sorted(folder.path.glob("scores*.json"), key=lambda path: (path != folder.scores_file, path.name))
     found: list[Stored] = []
     for path in paths:
-        values = read_json(path)
-        try:
-            if ClassScores.are_in(values):
-                found.append(Stored(path.name, classes=ClassScores.from_dict(values)))
-                continue
-            first = Evaluation.from_dict(values)
-            read = (replace(first, others=()), *first.others)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise damaged(path, f"it does not hold scores: {type(error).__name__} {error}") from error
+        scores = read_scores(path)
+        if isinstance(scores, ClassScores):
+            found.append(Stored(path.name, classes=scores))
+            continue
+        read = (replace(scores, others=()), *scores.others)
         known = {_key(evaluation) for stored in found for evaluation in stored.evaluations}
         kept = tuple(evaluation for evaluation in read if not evaluation.output or _key(evaluation) not in known)
         if kept:

@@ -4,7 +4,9 @@ A record is read strictly, since it may have been edited or damaged: every fault
 the key.
 """
 
+import csv
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -96,6 +98,23 @@ EPOCH, LEARNING_RATE = "epoch", "learning_rate"
 def results_in(names: Iterable[str]) -> list[str]:
     """Return the columns of the history that hold results: losses, metrics, values of callbacks."""
     return [name for name in names if name not in (EPOCH, LEARNING_RATE)]
+
+
+def read_history(path: Path) -> tuple[dict[str, float], ...]:
+    """Return the rows of a history.csv, one for each finished epoch; NaN where a cell holds no number.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+
+    def number(text: str | None) -> float:
+        try:
+            return float(text or "nan")
+        except ValueError:
+            return math.nan
+
+    lines = reading(path, lambda: path.read_text("utf-8").splitlines())
+    return tuple({name: number(row[name]) for name in row if name is not None} for row in csv.DictReader(lines))
 
 
 class EpochTime(Record):

@@ -25,7 +25,7 @@ from specbuild.runs.records import TrainingPolicy
 from specbuild.training.loggers.base import PICTURES, Beginning, Score, flattened
 
 if TYPE_CHECKING:
-    from specbuild.evaluation.evaluate import Scored
+    from specbuild.evaluation.stored import Scored
 
 
 def beginning(

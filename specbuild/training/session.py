@@ -47,7 +47,7 @@ from specbuild.training.resuming import check_changes_take_effect, how_to_resume
 from specbuild.training.run import Run
 
 if TYPE_CHECKING:
-    from specbuild.evaluation.evaluate import Scored
+    from specbuild.evaluation.stored import Scored
     from specbuild.training.hooks import Hooks
 
 

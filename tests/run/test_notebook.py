@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from specbuild import build_graph, load_spec
+from specbuild import RunError, build_graph, load_spec
 from specbuild.document.html import escaped, html_table
 from specbuild.document.text_table import Column
 from specbuild.training import Run
@@ -69,6 +72,27 @@ def test_a_run_shows_its_loss_and_its_scores(trained: Run) -> None:
     assert ": 1 epoch, the model" in replace(trained, history=trained.history[:1])._repr_html_()
     assert "RMSE, mm/h" in page.words["caption"]
     assert page.words["th"].count("+5 min") == len(page.words["caption"])
+
+
+def test_a_run_folder_is_opened_as_the_run_that_train_returned(trained: Run) -> None:
+    run = Run.open(trained.path)
+    assert run.history == trained.history
+    assert run.best == trained.best
+    assert run.scores.to_csv() == trained.scores.to_csv()
+    assert Page(run._repr_html_()).words["caption"] == Page(trained._repr_html_()).words["caption"]
+
+
+def test_a_run_folder_without_scores_or_epochs_is_opened(trained: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained.path, folder)
+    (folder / "scores.json").unlink()
+    (folder / "history.csv").unlink()
+    run = Run.open(folder)
+    assert run.scores is None
+    assert run.history == ()
+    (folder / "scores.json").write_text("{}", "utf-8")
+    with pytest.raises(RunError, match=r"scores\.json is damaged"):
+        Run.open(folder)
 
 
 def test_scores_are_tables_of_pandas_and_xarray(trained: Run) -> None:
